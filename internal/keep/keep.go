@@ -1,0 +1,40 @@
+//go:build keep
+
+// Package keep holds the requirements while the rooms that use them are being written.
+package keep
+
+import (
+	_ "ariga.io/atlas/sql/sqltool"
+	_ "cel.dev/cel-go/cel"
+	_ "entgo.io/ent"
+	_ "entgo.io/ent/cmd/ent"
+	_ "entgo.io/ent/dialect/sql/schema"
+	_ "github.com/99designs/gqlgen"
+	_ "github.com/99designs/gqlgen/graphql/handler"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/caarlos0/env/v11"
+	_ "github.com/fsnotify/fsnotify"
+	_ "github.com/go-chi/chi/v5"
+	_ "github.com/gofrs/flock"
+	_ "github.com/google/uuid"
+	_ "github.com/gorilla/websocket"
+	_ "github.com/gowebpki/jcs"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/lib/pq"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/riverqueue/river"
+	_ "github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	_ "github.com/riverqueue/river/riverdriver/riversqlite"
+	_ "github.com/riverqueue/river/rivermigrate"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/score-spec/score-go/framework"
+	_ "github.com/score-spec/score-go/loader"
+	_ "github.com/vektah/gqlparser/v2"
+	_ "github.com/vikstrous/dataloadgen"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/sync/errgroup"
+	_ "modernc.org/sqlite"
+	_ "pgregory.net/rapid"
+	_ "sigs.k8s.io/yaml"
+)
