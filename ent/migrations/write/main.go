@@ -1,0 +1,61 @@
+// Command write makes the next migration of both databases out of the
+// difference between ent/schema and the migrations so far:
+//
+//	SHIPLOG_DEV_POSTGRES=postgres://… go run ./ent/migrations/write NAME
+//
+// The Postgres database must be an empty one that may be written to.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+
+	"ariga.io/atlas/sql/sqltool"
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql/schema"
+	_ "github.com/lib/pq" // the Postgres dev database
+	sqlite "modernc.org/sqlite"
+
+	"github.com/shiplog/shiplog/ent/db/migrate"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	url := os.Getenv("SHIPLOG_DEV_POSTGRES")
+	if len(os.Args) != 2 || url == "" {
+		return fmt.Errorf("usage: SHIPLOG_DEV_POSTGRES=postgres://… %s NAME", os.Args[0])
+	}
+
+	sql.Register("sqlite3", &sqlite.Driver{})
+
+	for _, d := range []struct{ dialect, folder, url string }{
+		{dialect.Postgres, "ent/migrations/postgres", url},
+		{dialect.SQLite, "ent/migrations/sqlite", "sqlite://file?mode=memory&_pragma=foreign_keys(1)"},
+	} {
+		dir, err := sqltool.NewGooseDir(d.folder)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", d.folder, err)
+		}
+
+		err = migrate.NamedDiff(context.Background(), d.url, os.Args[1],
+			schema.WithDir(dir),
+			schema.WithMigrationMode(schema.ModeReplay),
+			schema.WithDialect(d.dialect),
+			schema.WithFormatter(sqltool.GooseFormatter),
+			schema.WithForeignKeys(true),
+		)
+		if err != nil {
+			return fmt.Errorf("write the %s migration: %w", d.dialect, err)
+		}
+	}
+
+	return nil
+}

@@ -1,0 +1,268 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/lease"
+	"github.com/shiplog/shiplog/internal/fault"
+)
+
+// Term is how long a lease lives unrenewed; Beat is how often its owner renews
+// it. Takeover of a dead owner's work comes within Term and one tick.
+const (
+	Term = 5 * time.Second
+	Beat = 1500 * time.Millisecond
+)
+
+// ErrNotOwner says that the lease belongs to somebody else, or to a later
+// epoch of the same owner. Whoever gets it must write nothing more.
+var ErrNotOwner = errors.New("the lease is not ours")
+
+// Held is a lease in our hands.
+type Held struct {
+	Name  string
+	Owner string
+	// Epoch grows with every take of this name; every write in the lease's
+	// name checks it.
+	Epoch int64
+}
+
+// Leases takes and renews leases for one replica.
+type Leases struct {
+	store *Store
+	owner string
+
+	mu   sync.Mutex
+	seen map[string]sighting
+}
+
+// sighting is when, by our own monotonic clock, a lease was first seen in this
+// state: a taker must have seen it unrenewed for a full term itself, so that a
+// database clock that jumps steals nothing.
+type sighting struct {
+	epoch, beat int64
+	since       time.Time
+}
+
+// NewLeases makes the leases of the replica with this name, unique among
+// processes that ever lived.
+func NewLeases(s *Store, owner string) *Leases {
+	return &Leases{store: s, owner: owner, seen: map[string]sighting{}}
+}
+
+// Owner is the replica's name.
+func (l *Leases) Owner() string { return l.owner }
+
+// Take takes the lease when nobody has it, or when its owner has let it run
+// out. Errors: ErrNotOwner when somebody has it.
+func (l *Leases) Take(ctx context.Context, name string) (*Held, error) {
+	var held *Held
+
+	err := l.store.WithTx(ctx, func(ctx context.Context, tx *Tx) error {
+		now, err := tx.now(ctx)
+		if err != nil {
+			return err
+		}
+
+		row, err := lockLease(ctx, tx, name)
+
+		switch {
+		case db.IsNotFound(err):
+			held = &Held{Name: name, Owner: l.owner, Epoch: 1}
+
+			return tx.createLease(ctx, held, now)
+		case err != nil:
+			return err
+		case row.Owner != "" && !l.dead(row, now):
+			return ErrNotOwner
+		}
+
+		held = &Held{Name: name, Owner: l.owner, Epoch: row.Epoch + 1}
+
+		return tx.Lease.UpdateOneID(name).SetOwner(l.owner).SetEpoch(held.Epoch).SetBeat(row.Beat + 1).SetUntil(now.Add(Term)).Exec(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	return held, nil
+}
+
+// createLease makes the row of a lease that never was. Somebody may be
+// quicker, another goroutine of this replica too.
+func (tx *Tx) createLease(ctx context.Context, held *Held, now time.Time) error {
+	query, args := entsql.Dialect(tx.store.dialect).Insert(lease.Table).
+		Columns(lease.FieldID, lease.FieldOwner, lease.FieldEpoch, lease.FieldBeat, lease.FieldUntil).
+		Values(held.Name, held.Owner, held.Epoch, 1, now.Add(Term)).
+		OnConflict(entsql.ConflictColumns(lease.FieldID), entsql.DoNothing()).Query()
+
+	result, err := tx.raw.ExecContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("create lease %s: %w", held.Name, err)
+	}
+
+	n, err := result.RowsAffected()
+	if err == nil && n == 0 {
+		return ErrNotOwner
+	}
+
+	return err
+}
+
+func lockLease(ctx context.Context, tx *Tx, name string) (*db.Lease, error) {
+	query := tx.Lease.Query().Where(lease.ID(name))
+	if !tx.Embedded() {
+		query = query.ForUpdate()
+	}
+
+	return query.Only(ctx)
+}
+
+// dead reports whether the lease ran out by the database's clock and was seen
+// unrenewed for a full term by our own.
+func (l *Leases) dead(row *db.Lease, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	s, ok := l.seen[row.ID]
+	if !ok || s.epoch != row.Epoch || s.beat != row.Beat {
+		l.seen[row.ID] = sighting{epoch: row.Epoch, beat: row.Beat, since: time.Now()}
+
+		return false
+	}
+
+	return time.Since(s.since) >= Term && now.After(row.Until)
+}
+
+// Watch looks at all leases so that the ones that are not renewed are known as
+// dead when their term is over. The ticker of every replica calls it.
+// It gives the names of those that may be taken now.
+func (l *Leases) Watch(ctx context.Context) (takeable map[string]bool, err error) {
+	rows, err := l.store.Read.Lease.Query().All(ctx)
+	if err != nil {
+		return nil, Classify(err)
+	}
+
+	now, err := l.store.now(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	takeable = make(map[string]bool, len(rows))
+	known := make(map[string]bool, len(rows))
+
+	for _, row := range rows {
+		known[row.ID] = true
+
+		if row.Owner == "" || row.Owner != l.owner && l.dead(row, now) {
+			takeable[row.ID] = true
+		}
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	for name := range l.seen {
+		if !known[name] {
+			delete(l.seen, name)
+		}
+	}
+
+	return takeable, nil
+}
+
+// Renew renews the lease. Errors: ErrNotOwner when it was lost.
+func (l *Leases) Renew(ctx context.Context, held *Held) error {
+	return l.store.WithTx(ctx, func(ctx context.Context, tx *Tx) error {
+		now, err := tx.now(ctx)
+		if err != nil {
+			return err
+		}
+
+		n, err := tx.Lease.Update().Where(lease.ID(held.Name), lease.Owner(held.Owner), lease.Epoch(held.Epoch)).
+			AddBeat(1).SetUntil(now.Add(Term)).Save(ctx)
+		if err == nil && n == 0 {
+			return ErrNotOwner
+		}
+
+		return err
+	})
+}
+
+// Release gives the lease free, so that the next owner need not wait.
+func (l *Leases) Release(ctx context.Context, held *Held) error {
+	return l.store.WithTx(ctx, func(ctx context.Context, tx *Tx) error {
+		_, err := tx.Lease.Update().Where(lease.ID(held.Name), lease.Owner(held.Owner), lease.Epoch(held.Epoch)).SetOwner("").Save(ctx)
+
+		return err
+	})
+}
+
+// Fence makes sure that the lease is still ours until the transaction ends:
+// every write in the lease's name begins with it. Errors: ErrNotOwner.
+func (tx *Tx) Fence(ctx context.Context, held *Held) error {
+	query := tx.Lease.Query().Where(lease.ID(held.Name), lease.Owner(held.Owner), lease.Epoch(held.Epoch))
+	if !tx.Embedded() {
+		query = query.ForShare()
+	}
+
+	switch ok, err := query.Exist(ctx); {
+	case err != nil:
+		return err
+	case !ok:
+		return ErrNotOwner
+	}
+
+	return nil
+}
+
+// ForgetDead gives every lease free. Only for an embedded database, whose file
+// lock proves that no other owner lives.
+func (l *Leases) ForgetDead(ctx context.Context) error {
+	if !l.store.Embedded() {
+		return fault.New(fault.Internal, "leases of other replicas cannot be forgotten")
+	}
+
+	return l.store.WithTx(ctx, func(ctx context.Context, tx *Tx) error {
+		_, err := tx.Lease.Update().Where(lease.OwnerNEQ("")).SetOwner("").Save(ctx)
+
+		return err
+	})
+}
+
+// now is the database's own clock on Postgres; an embedded database has none
+// but ours.
+func (s *Store) now(ctx context.Context) (time.Time, error) {
+	return clock(ctx, s.Embedded(), s.querier(s.reader))
+}
+
+func (tx *Tx) now(ctx context.Context) (time.Time, error) {
+	return clock(ctx, tx.Embedded(), tx.raw)
+}
+
+func clock(ctx context.Context, embedded bool, q entsql.ExecQuerier) (now time.Time, err error) {
+	if embedded {
+		return Now(), nil
+	}
+
+	rows, err := q.QueryContext(ctx, "SELECT clock_timestamp()")
+	if err != nil {
+		return now, Classify(err)
+	}
+	defer rows.Close()
+
+	for rows.Next() {
+		if err := rows.Scan(&now); err != nil {
+			return now, Classify(err)
+		}
+	}
+
+	return now, Classify(rows.Err())
+}
