@@ -41,6 +41,16 @@ type ResourceValue struct {
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 }
 
+// MarshalJSON writes the one of the two that is set, so that an empty value
+// stays a value.
+func (v ResourceValue) MarshalJSON() ([]byte, error) {
+	if v.SecretRef != nil {
+		return json.Marshal(map[string]*SecretReference{"secretRef": v.SecretRef})
+	}
+
+	return json.Marshal(map[string]string{"value": v.Value})
+}
+
 // SecretReference names a key of a secret in the target's own store.
 type SecretReference struct {
 	Name string `json:"name"`
