@@ -86,6 +86,8 @@ type Deployment struct {
 	PreemptedByID *string `json:"preempted_by_id,omitempty"`
 	// why a lock, hold or block was passed
 	OverrideReason *string `json:"override_reason,omitempty"`
+	// event of its success that the rules have not answered yet
+	RulesEventID *string `json:"rules_event_id,omitempty"`
 	// typed reason of a failure, at most a few KiB
 	Diagnosis json.RawMessage `json:"diagnosis,omitempty"`
 	// where clients reach it, by port name
@@ -179,7 +181,7 @@ func (*Deployment) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case deployment.FieldCurrentOrder:
 			values[i] = new(sql.NullInt64)
-		case deployment.FieldID, deployment.FieldActorKind, deployment.FieldActorIssuer, deployment.FieldActorSubject, deployment.FieldActorDisplay, deployment.FieldServiceID, deployment.FieldEnvironmentID, deployment.FieldVersionID, deployment.FieldTargetID, deployment.FieldKind, deployment.FieldCause, deployment.FieldStatus, deployment.FieldStatusReason, deployment.FieldReason, deployment.FieldURL, deployment.FieldSnapshotID, deployment.FieldBaseID, deployment.FieldSourceID, deployment.FieldSupersededByID, deployment.FieldStopReason, deployment.FieldPreemptedByID, deployment.FieldOverrideReason:
+		case deployment.FieldID, deployment.FieldActorKind, deployment.FieldActorIssuer, deployment.FieldActorSubject, deployment.FieldActorDisplay, deployment.FieldServiceID, deployment.FieldEnvironmentID, deployment.FieldVersionID, deployment.FieldTargetID, deployment.FieldKind, deployment.FieldCause, deployment.FieldStatus, deployment.FieldStatusReason, deployment.FieldReason, deployment.FieldURL, deployment.FieldSnapshotID, deployment.FieldBaseID, deployment.FieldSourceID, deployment.FieldSupersededByID, deployment.FieldStopReason, deployment.FieldPreemptedByID, deployment.FieldOverrideReason, deployment.FieldRulesEventID:
 			values[i] = new(sql.NullString)
 		case deployment.FieldCreatedAt, deployment.FieldOccurredAt, deployment.FieldActedAt, deployment.FieldFinishedAt, deployment.FieldBecameCurrentAt, deployment.FieldStopRequestedAt:
 			values[i] = new(sql.NullTime)
@@ -408,6 +410,13 @@ func (_m *Deployment) assignValues(columns []string, values []any) error {
 				_m.OverrideReason = new(string)
 				*_m.OverrideReason = value.String
 			}
+		case deployment.FieldRulesEventID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field rules_event_id", values[i])
+			} else if value.Valid {
+				_m.RulesEventID = new(string)
+				*_m.RulesEventID = value.String
+			}
 		case deployment.FieldDiagnosis:
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field diagnosis", values[i])
@@ -607,6 +616,11 @@ func (_m *Deployment) String() string {
 	builder.WriteString(", ")
 	if v := _m.OverrideReason; v != nil {
 		builder.WriteString("override_reason=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.RulesEventID; v != nil {
+		builder.WriteString("rules_event_id=")
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")

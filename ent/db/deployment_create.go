@@ -359,6 +359,20 @@ func (_c *DeploymentCreate) SetNillableOverrideReason(v *string) *DeploymentCrea
 	return _c
 }
 
+// SetRulesEventID sets the "rules_event_id" field.
+func (_c *DeploymentCreate) SetRulesEventID(v string) *DeploymentCreate {
+	_c.mutation.SetRulesEventID(v)
+	return _c
+}
+
+// SetNillableRulesEventID sets the "rules_event_id" field if the given value is not nil.
+func (_c *DeploymentCreate) SetNillableRulesEventID(v *string) *DeploymentCreate {
+	if v != nil {
+		_c.SetRulesEventID(*v)
+	}
+	return _c
+}
+
 // SetDiagnosis sets the "diagnosis" field.
 func (_c *DeploymentCreate) SetDiagnosis(v json.RawMessage) *DeploymentCreate {
 	_c.mutation.SetDiagnosis(v)
@@ -664,6 +678,10 @@ func (_c *DeploymentCreate) createSpec() (*Deployment, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.OverrideReason(); ok {
 		_spec.SetField(deployment.FieldOverrideReason, field.TypeString, value)
 		_node.OverrideReason = &value
+	}
+	if value, ok := _c.mutation.RulesEventID(); ok {
+		_spec.SetField(deployment.FieldRulesEventID, field.TypeString, value)
+		_node.RulesEventID = &value
 	}
 	if value, ok := _c.mutation.Diagnosis(); ok {
 		_spec.SetField(deployment.FieldDiagnosis, field.TypeJSON, value)
@@ -1035,6 +1053,24 @@ func (u *DeploymentUpsert) UpdatePreemptedByID() *DeploymentUpsert {
 // ClearPreemptedByID clears the value of the "preempted_by_id" field.
 func (u *DeploymentUpsert) ClearPreemptedByID() *DeploymentUpsert {
 	u.SetNull(deployment.FieldPreemptedByID)
+	return u
+}
+
+// SetRulesEventID sets the "rules_event_id" field.
+func (u *DeploymentUpsert) SetRulesEventID(v string) *DeploymentUpsert {
+	u.Set(deployment.FieldRulesEventID, v)
+	return u
+}
+
+// UpdateRulesEventID sets the "rules_event_id" field to the value that was provided on create.
+func (u *DeploymentUpsert) UpdateRulesEventID() *DeploymentUpsert {
+	u.SetExcluded(deployment.FieldRulesEventID)
+	return u
+}
+
+// ClearRulesEventID clears the value of the "rules_event_id" field.
+func (u *DeploymentUpsert) ClearRulesEventID() *DeploymentUpsert {
+	u.SetNull(deployment.FieldRulesEventID)
 	return u
 }
 
@@ -1439,6 +1475,27 @@ func (u *DeploymentUpsertOne) UpdatePreemptedByID() *DeploymentUpsertOne {
 func (u *DeploymentUpsertOne) ClearPreemptedByID() *DeploymentUpsertOne {
 	return u.Update(func(s *DeploymentUpsert) {
 		s.ClearPreemptedByID()
+	})
+}
+
+// SetRulesEventID sets the "rules_event_id" field.
+func (u *DeploymentUpsertOne) SetRulesEventID(v string) *DeploymentUpsertOne {
+	return u.Update(func(s *DeploymentUpsert) {
+		s.SetRulesEventID(v)
+	})
+}
+
+// UpdateRulesEventID sets the "rules_event_id" field to the value that was provided on create.
+func (u *DeploymentUpsertOne) UpdateRulesEventID() *DeploymentUpsertOne {
+	return u.Update(func(s *DeploymentUpsert) {
+		s.UpdateRulesEventID()
+	})
+}
+
+// ClearRulesEventID clears the value of the "rules_event_id" field.
+func (u *DeploymentUpsertOne) ClearRulesEventID() *DeploymentUpsertOne {
+	return u.Update(func(s *DeploymentUpsert) {
+		s.ClearRulesEventID()
 	})
 }
 
@@ -2016,6 +2073,27 @@ func (u *DeploymentUpsertBulk) UpdatePreemptedByID() *DeploymentUpsertBulk {
 func (u *DeploymentUpsertBulk) ClearPreemptedByID() *DeploymentUpsertBulk {
 	return u.Update(func(s *DeploymentUpsert) {
 		s.ClearPreemptedByID()
+	})
+}
+
+// SetRulesEventID sets the "rules_event_id" field.
+func (u *DeploymentUpsertBulk) SetRulesEventID(v string) *DeploymentUpsertBulk {
+	return u.Update(func(s *DeploymentUpsert) {
+		s.SetRulesEventID(v)
+	})
+}
+
+// UpdateRulesEventID sets the "rules_event_id" field to the value that was provided on create.
+func (u *DeploymentUpsertBulk) UpdateRulesEventID() *DeploymentUpsertBulk {
+	return u.Update(func(s *DeploymentUpsert) {
+		s.UpdateRulesEventID()
+	})
+}
+
+// ClearRulesEventID clears the value of the "rules_event_id" field.
+func (u *DeploymentUpsertBulk) ClearRulesEventID() *DeploymentUpsertBulk {
+	return u.Update(func(s *DeploymentUpsert) {
+		s.ClearRulesEventID()
 	})
 }
 

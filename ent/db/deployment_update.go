@@ -279,6 +279,26 @@ func (_u *DeploymentUpdate) ClearPreemptedByID() *DeploymentUpdate {
 	return _u
 }
 
+// SetRulesEventID sets the "rules_event_id" field.
+func (_u *DeploymentUpdate) SetRulesEventID(v string) *DeploymentUpdate {
+	_u.mutation.SetRulesEventID(v)
+	return _u
+}
+
+// SetNillableRulesEventID sets the "rules_event_id" field if the given value is not nil.
+func (_u *DeploymentUpdate) SetNillableRulesEventID(v *string) *DeploymentUpdate {
+	if v != nil {
+		_u.SetRulesEventID(*v)
+	}
+	return _u
+}
+
+// ClearRulesEventID clears the value of the "rules_event_id" field.
+func (_u *DeploymentUpdate) ClearRulesEventID() *DeploymentUpdate {
+	_u.mutation.ClearRulesEventID()
+	return _u
+}
+
 // SetDiagnosis sets the "diagnosis" field.
 func (_u *DeploymentUpdate) SetDiagnosis(v json.RawMessage) *DeploymentUpdate {
 	_u.mutation.SetDiagnosis(v)
@@ -472,6 +492,12 @@ func (_u *DeploymentUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if _u.mutation.OverrideReasonCleared() {
 		_spec.ClearField(deployment.FieldOverrideReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.RulesEventID(); ok {
+		_spec.SetField(deployment.FieldRulesEventID, field.TypeString, value)
+	}
+	if _u.mutation.RulesEventIDCleared() {
+		_spec.ClearField(deployment.FieldRulesEventID, field.TypeString)
 	}
 	if value, ok := _u.mutation.Diagnosis(); ok {
 		_spec.SetField(deployment.FieldDiagnosis, field.TypeJSON, value)
@@ -788,6 +814,26 @@ func (_u *DeploymentUpdateOne) ClearPreemptedByID() *DeploymentUpdateOne {
 	return _u
 }
 
+// SetRulesEventID sets the "rules_event_id" field.
+func (_u *DeploymentUpdateOne) SetRulesEventID(v string) *DeploymentUpdateOne {
+	_u.mutation.SetRulesEventID(v)
+	return _u
+}
+
+// SetNillableRulesEventID sets the "rules_event_id" field if the given value is not nil.
+func (_u *DeploymentUpdateOne) SetNillableRulesEventID(v *string) *DeploymentUpdateOne {
+	if v != nil {
+		_u.SetRulesEventID(*v)
+	}
+	return _u
+}
+
+// ClearRulesEventID clears the value of the "rules_event_id" field.
+func (_u *DeploymentUpdateOne) ClearRulesEventID() *DeploymentUpdateOne {
+	_u.mutation.ClearRulesEventID()
+	return _u
+}
+
 // SetDiagnosis sets the "diagnosis" field.
 func (_u *DeploymentUpdateOne) SetDiagnosis(v json.RawMessage) *DeploymentUpdateOne {
 	_u.mutation.SetDiagnosis(v)
@@ -1011,6 +1057,12 @@ func (_u *DeploymentUpdateOne) sqlSave(ctx context.Context) (_node *Deployment, 
 	}
 	if _u.mutation.OverrideReasonCleared() {
 		_spec.ClearField(deployment.FieldOverrideReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.RulesEventID(); ok {
+		_spec.SetField(deployment.FieldRulesEventID, field.TypeString, value)
+	}
+	if _u.mutation.RulesEventIDCleared() {
+		_spec.ClearField(deployment.FieldRulesEventID, field.TypeString)
 	}
 	if value, ok := _u.mutation.Diagnosis(); ok {
 		_spec.SetField(deployment.FieldDiagnosis, field.TypeJSON, value)

@@ -3288,6 +3288,7 @@ type DeploymentMutation struct {
 	stop_reason        *string
 	preempted_by_id    *string
 	override_reason    *string
+	rules_event_id     *string
 	diagnosis          *json.RawMessage
 	appenddiagnosis    json.RawMessage
 	endpoints          *map[string]string
@@ -4769,6 +4770,55 @@ func (m *DeploymentMutation) ResetOverrideReason() {
 	delete(m.clearedFields, deployment.FieldOverrideReason)
 }
 
+// SetRulesEventID sets the "rules_event_id" field.
+func (m *DeploymentMutation) SetRulesEventID(s string) {
+	m.rules_event_id = &s
+}
+
+// RulesEventID returns the value of the "rules_event_id" field in the mutation.
+func (m *DeploymentMutation) RulesEventID() (r string, exists bool) {
+	v := m.rules_event_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRulesEventID returns the old "rules_event_id" field's value of the Deployment entity.
+// If the Deployment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeploymentMutation) OldRulesEventID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRulesEventID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRulesEventID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRulesEventID: %w", err)
+	}
+	return oldValue.RulesEventID, nil
+}
+
+// ClearRulesEventID clears the value of the "rules_event_id" field.
+func (m *DeploymentMutation) ClearRulesEventID() {
+	m.rules_event_id = nil
+	m.clearedFields[deployment.FieldRulesEventID] = struct{}{}
+}
+
+// RulesEventIDCleared returns if the "rules_event_id" field was cleared in this mutation.
+func (m *DeploymentMutation) RulesEventIDCleared() bool {
+	_, ok := m.clearedFields[deployment.FieldRulesEventID]
+	return ok
+}
+
+// ResetRulesEventID resets all changes to the "rules_event_id" field.
+func (m *DeploymentMutation) ResetRulesEventID() {
+	m.rules_event_id = nil
+	delete(m.clearedFields, deployment.FieldRulesEventID)
+}
+
 // SetDiagnosis sets the "diagnosis" field.
 func (m *DeploymentMutation) SetDiagnosis(jm json.RawMessage) {
 	m.diagnosis = &jm
@@ -5052,7 +5102,7 @@ func (m *DeploymentMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DeploymentMutation) Fields() []string {
-	fields := make([]string, 0, 33)
+	fields := make([]string, 0, 34)
 	if m.created_at != nil {
 		fields = append(fields, deployment.FieldCreatedAt)
 	}
@@ -5146,6 +5196,9 @@ func (m *DeploymentMutation) Fields() []string {
 	if m.override_reason != nil {
 		fields = append(fields, deployment.FieldOverrideReason)
 	}
+	if m.rules_event_id != nil {
+		fields = append(fields, deployment.FieldRulesEventID)
+	}
 	if m.diagnosis != nil {
 		fields = append(fields, deployment.FieldDiagnosis)
 	}
@@ -5222,6 +5275,8 @@ func (m *DeploymentMutation) Field(name string) (ent.Value, bool) {
 		return m.PreemptedByID()
 	case deployment.FieldOverrideReason:
 		return m.OverrideReason()
+	case deployment.FieldRulesEventID:
+		return m.RulesEventID()
 	case deployment.FieldDiagnosis:
 		return m.Diagnosis()
 	case deployment.FieldEndpoints:
@@ -5297,6 +5352,8 @@ func (m *DeploymentMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldPreemptedByID(ctx)
 	case deployment.FieldOverrideReason:
 		return m.OldOverrideReason(ctx)
+	case deployment.FieldRulesEventID:
+		return m.OldRulesEventID(ctx)
 	case deployment.FieldDiagnosis:
 		return m.OldDiagnosis(ctx)
 	case deployment.FieldEndpoints:
@@ -5527,6 +5584,13 @@ func (m *DeploymentMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetOverrideReason(v)
 		return nil
+	case deployment.FieldRulesEventID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRulesEventID(v)
+		return nil
 	case deployment.FieldDiagnosis:
 		v, ok := value.(json.RawMessage)
 		if !ok {
@@ -5637,6 +5701,9 @@ func (m *DeploymentMutation) ClearedFields() []string {
 	if m.FieldCleared(deployment.FieldOverrideReason) {
 		fields = append(fields, deployment.FieldOverrideReason)
 	}
+	if m.FieldCleared(deployment.FieldRulesEventID) {
+		fields = append(fields, deployment.FieldRulesEventID)
+	}
 	if m.FieldCleared(deployment.FieldDiagnosis) {
 		fields = append(fields, deployment.FieldDiagnosis)
 	}
@@ -5707,6 +5774,9 @@ func (m *DeploymentMutation) ClearField(name string) error {
 		return nil
 	case deployment.FieldOverrideReason:
 		m.ClearOverrideReason()
+		return nil
+	case deployment.FieldRulesEventID:
+		m.ClearRulesEventID()
 		return nil
 	case deployment.FieldDiagnosis:
 		m.ClearDiagnosis()
@@ -5814,6 +5884,9 @@ func (m *DeploymentMutation) ResetField(name string) error {
 		return nil
 	case deployment.FieldOverrideReason:
 		m.ResetOverrideReason()
+		return nil
+	case deployment.FieldRulesEventID:
+		m.ResetRulesEventID()
 		return nil
 	case deployment.FieldDiagnosis:
 		m.ResetDiagnosis()

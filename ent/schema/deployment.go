@@ -45,6 +45,7 @@ func (Deployment) Fields() []ent.Field {
 		field.String("stop_reason").Optional().Nillable().Comment("who asked and why"),
 		field.String("preempted_by_id").Optional().Nillable().Comment("deployment that made it stop"),
 		field.String("override_reason").Optional().Nillable().Immutable().Comment("why a lock, hold or block was passed"),
+		field.String("rules_event_id").Optional().Nillable().Comment("event of its success that the rules have not answered yet"),
 		field.JSON("diagnosis", json.RawMessage{}).Optional().Comment("typed reason of a failure, at most a few KiB"),
 		field.JSON("endpoints", map[string]string{}).Optional().Comment("where clients reach it, by port name"),
 	}
@@ -76,6 +77,8 @@ func (Deployment) Indexes() []ent.Index {
 		// What was in place, or acted, at a moment.
 		index.Fields("service_id", "environment_id", "became_current_at", "current_order").Annotations(entsql.IndexWhere("became_current_at IS NOT NULL")).StorageKey("deployment_current"),
 		index.Fields("service_id", "environment_id", "acted_at").Annotations(entsql.IndexWhere("acted_at IS NOT NULL")).StorageKey("deployment_acted"),
+		// What the rules still have to answer.
+		index.Fields("rules_event_id").Annotations(entsql.IndexWhere("rules_event_id IS NOT NULL")).StorageKey("deployment_rules_due"),
 		// What is unfinished.
 		index.Fields("service_id", "environment_id", "id").Annotations(entsql.IndexWhere("finished_at IS NULL")).StorageKey("deployment_unfinished"),
 	}

@@ -76,6 +76,8 @@ const (
 	FieldPreemptedByID = "preempted_by_id"
 	// FieldOverrideReason holds the string denoting the override_reason field in the database.
 	FieldOverrideReason = "override_reason"
+	// FieldRulesEventID holds the string denoting the rules_event_id field in the database.
+	FieldRulesEventID = "rules_event_id"
 	// FieldDiagnosis holds the string denoting the diagnosis field in the database.
 	FieldDiagnosis = "diagnosis"
 	// FieldEndpoints holds the string denoting the endpoints field in the database.
@@ -163,6 +165,7 @@ var Columns = []string{
 	FieldStopReason,
 	FieldPreemptedByID,
 	FieldOverrideReason,
+	FieldRulesEventID,
 	FieldDiagnosis,
 	FieldEndpoints,
 }
@@ -452,6 +455,11 @@ func ByPreemptedByID(opts ...sql.OrderTermOption) OrderOption {
 // ByOverrideReason orders the results by the override_reason field.
 func ByOverrideReason(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldOverrideReason, opts...).ToFunc()
+}
+
+// ByRulesEventID orders the results by the rules_event_id field.
+func ByRulesEventID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRulesEventID, opts...).ToFunc()
 }
 
 // ByServiceField orders the results by service field.

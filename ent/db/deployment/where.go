@@ -195,6 +195,11 @@ func OverrideReason(v string) predicate.Deployment {
 	return predicate.Deployment(sql.FieldEQ(FieldOverrideReason, v))
 }
 
+// RulesEventID applies equality check predicate on the "rules_event_id" field. It's identical to RulesEventIDEQ.
+func RulesEventID(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldEQ(FieldRulesEventID, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Deployment {
 	return predicate.Deployment(sql.FieldEQ(FieldCreatedAt, v))
@@ -1848,6 +1853,81 @@ func OverrideReasonEqualFold(v string) predicate.Deployment {
 // OverrideReasonContainsFold applies the ContainsFold predicate on the "override_reason" field.
 func OverrideReasonContainsFold(v string) predicate.Deployment {
 	return predicate.Deployment(sql.FieldContainsFold(FieldOverrideReason, v))
+}
+
+// RulesEventIDEQ applies the EQ predicate on the "rules_event_id" field.
+func RulesEventIDEQ(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldEQ(FieldRulesEventID, v))
+}
+
+// RulesEventIDNEQ applies the NEQ predicate on the "rules_event_id" field.
+func RulesEventIDNEQ(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldNEQ(FieldRulesEventID, v))
+}
+
+// RulesEventIDIn applies the In predicate on the "rules_event_id" field.
+func RulesEventIDIn(vs ...string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldIn(FieldRulesEventID, vs...))
+}
+
+// RulesEventIDNotIn applies the NotIn predicate on the "rules_event_id" field.
+func RulesEventIDNotIn(vs ...string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldNotIn(FieldRulesEventID, vs...))
+}
+
+// RulesEventIDGT applies the GT predicate on the "rules_event_id" field.
+func RulesEventIDGT(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldGT(FieldRulesEventID, v))
+}
+
+// RulesEventIDGTE applies the GTE predicate on the "rules_event_id" field.
+func RulesEventIDGTE(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldGTE(FieldRulesEventID, v))
+}
+
+// RulesEventIDLT applies the LT predicate on the "rules_event_id" field.
+func RulesEventIDLT(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldLT(FieldRulesEventID, v))
+}
+
+// RulesEventIDLTE applies the LTE predicate on the "rules_event_id" field.
+func RulesEventIDLTE(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldLTE(FieldRulesEventID, v))
+}
+
+// RulesEventIDContains applies the Contains predicate on the "rules_event_id" field.
+func RulesEventIDContains(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldContains(FieldRulesEventID, v))
+}
+
+// RulesEventIDHasPrefix applies the HasPrefix predicate on the "rules_event_id" field.
+func RulesEventIDHasPrefix(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldHasPrefix(FieldRulesEventID, v))
+}
+
+// RulesEventIDHasSuffix applies the HasSuffix predicate on the "rules_event_id" field.
+func RulesEventIDHasSuffix(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldHasSuffix(FieldRulesEventID, v))
+}
+
+// RulesEventIDIsNil applies the IsNil predicate on the "rules_event_id" field.
+func RulesEventIDIsNil() predicate.Deployment {
+	return predicate.Deployment(sql.FieldIsNull(FieldRulesEventID))
+}
+
+// RulesEventIDNotNil applies the NotNil predicate on the "rules_event_id" field.
+func RulesEventIDNotNil() predicate.Deployment {
+	return predicate.Deployment(sql.FieldNotNull(FieldRulesEventID))
+}
+
+// RulesEventIDEqualFold applies the EqualFold predicate on the "rules_event_id" field.
+func RulesEventIDEqualFold(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldEqualFold(FieldRulesEventID, v))
+}
+
+// RulesEventIDContainsFold applies the ContainsFold predicate on the "rules_event_id" field.
+func RulesEventIDContainsFold(v string) predicate.Deployment {
+	return predicate.Deployment(sql.FieldContainsFold(FieldRulesEventID, v))
 }
 
 // DiagnosisIsNil applies the IsNil predicate on the "diagnosis" field.

@@ -190,6 +190,7 @@ var (
 		{Name: "stop_reason", Type: field.TypeString, Nullable: true},
 		{Name: "preempted_by_id", Type: field.TypeString, Nullable: true},
 		{Name: "override_reason", Type: field.TypeString, Nullable: true},
+		{Name: "rules_event_id", Type: field.TypeString, Nullable: true},
 		{Name: "diagnosis", Type: field.TypeJSON, Nullable: true},
 		{Name: "endpoints", Type: field.TypeJSON, Nullable: true},
 		{Name: "service_id", Type: field.TypeString, Size: 80},
@@ -206,31 +207,31 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "deployments_services_service",
-				Columns:    []*schema.Column{DeploymentsColumns[29]},
+				Columns:    []*schema.Column{DeploymentsColumns[30]},
 				RefColumns: []*schema.Column{ServicesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "deployments_environments_environment",
-				Columns:    []*schema.Column{DeploymentsColumns[30]},
+				Columns:    []*schema.Column{DeploymentsColumns[31]},
 				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "deployments_versions_version",
-				Columns:    []*schema.Column{DeploymentsColumns[31]},
+				Columns:    []*schema.Column{DeploymentsColumns[32]},
 				RefColumns: []*schema.Column{VersionsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "deployments_targets_target",
-				Columns:    []*schema.Column{DeploymentsColumns[32]},
+				Columns:    []*schema.Column{DeploymentsColumns[33]},
 				RefColumns: []*schema.Column{TargetsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "deployments_snapshots_snapshot",
-				Columns:    []*schema.Column{DeploymentsColumns[33]},
+				Columns:    []*schema.Column{DeploymentsColumns[34]},
 				RefColumns: []*schema.Column{SnapshotsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -239,7 +240,7 @@ var (
 			{
 				Name:    "deployment_slot",
 				Unique:  true,
-				Columns: []*schema.Column{DeploymentsColumns[29], DeploymentsColumns[30]},
+				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[31]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "holds_slot",
 				},
@@ -252,22 +253,22 @@ var (
 			{
 				Name:    "deployment_service_id_occurred_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[29], DeploymentsColumns[11], DeploymentsColumns[0]},
+				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[11], DeploymentsColumns[0]},
 			},
 			{
 				Name:    "deployment_environment_id_occurred_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[11], DeploymentsColumns[0]},
+				Columns: []*schema.Column{DeploymentsColumns[31], DeploymentsColumns[11], DeploymentsColumns[0]},
 			},
 			{
 				Name:    "deployment_service_id_environment_id_occurred_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[29], DeploymentsColumns[30], DeploymentsColumns[11], DeploymentsColumns[0]},
+				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[31], DeploymentsColumns[11], DeploymentsColumns[0]},
 			},
 			{
 				Name:    "deployment_version_id_occurred_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[31], DeploymentsColumns[11], DeploymentsColumns[0]},
+				Columns: []*schema.Column{DeploymentsColumns[32], DeploymentsColumns[11], DeploymentsColumns[0]},
 			},
 			{
 				Name:    "deployment_actor_subject_occurred_at_id",
@@ -277,7 +278,7 @@ var (
 			{
 				Name:    "deployment_current",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[29], DeploymentsColumns[30], DeploymentsColumns[14], DeploymentsColumns[15]},
+				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[31], DeploymentsColumns[14], DeploymentsColumns[15]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "became_current_at IS NOT NULL",
 				},
@@ -285,15 +286,23 @@ var (
 			{
 				Name:    "deployment_acted",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[29], DeploymentsColumns[30], DeploymentsColumns[12]},
+				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[31], DeploymentsColumns[12]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "acted_at IS NOT NULL",
 				},
 			},
 			{
+				Name:    "deployment_rules_due",
+				Unique:  false,
+				Columns: []*schema.Column{DeploymentsColumns[27]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "rules_event_id IS NOT NULL",
+				},
+			},
+			{
 				Name:    "deployment_unfinished",
 				Unique:  false,
-				Columns: []*schema.Column{DeploymentsColumns[29], DeploymentsColumns[30], DeploymentsColumns[0]},
+				Columns: []*schema.Column{DeploymentsColumns[30], DeploymentsColumns[31], DeploymentsColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "finished_at IS NULL",
 				},

@@ -11,7 +11,10 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"text/template"
+	"time"
 
+	atlas "ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/sqltool"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/schema"
@@ -29,6 +32,17 @@ func main() {
 }
 
 func run() error {
+	// Forward only: goose's form without the way down.
+	formatter, err := atlas.NewTemplateFormatter(
+		template.Must(template.New("name").Funcs(template.FuncMap{"now": func() string { return time.Now().UTC().Format("20060102150405") }}).
+			Parse("{{now}}_{{.Name}}.sql")),
+		template.Must(template.New("content").
+			Parse("-- +goose Up\n{{range .Changes}}{{with .Comment}}-- {{.}}\n{{end}}{{.Cmd}};\n{{end}}")),
+	)
+	if err != nil {
+		return fmt.Errorf("form of a migration: %w", err)
+	}
+
 	url := os.Getenv("SHIPLOG_DEV_POSTGRES")
 	if len(os.Args) != 2 || url == "" {
 		return fmt.Errorf("usage: SHIPLOG_DEV_POSTGRES=postgres://… %s NAME", os.Args[0])
@@ -49,7 +63,7 @@ func run() error {
 			schema.WithDir(dir),
 			schema.WithMigrationMode(schema.ModeReplay),
 			schema.WithDialect(d.dialect),
-			schema.WithFormatter(sqltool.GooseFormatter),
+			schema.WithFormatter(formatter),
 			schema.WithForeignKeys(true),
 		)
 		if err != nil {
