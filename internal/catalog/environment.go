@@ -1,0 +1,396 @@
+package catalog
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/deployment"
+	"github.com/shiplog/shiplog/ent/db/environment"
+	"github.com/shiplog/shiplog/ent/db/target"
+	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/id"
+	"github.com/shiplog/shiplog/internal/spec"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// maxRank bounds the order of promotion.
+const maxRank = 1_000_000
+
+// Target is where an environment really is, as input.
+type Target struct {
+	Kind       target.Kind
+	Connection *string
+	Namespace  *string
+}
+
+// Validate checks that what the kind needs is there, and nothing else.
+func (t Target) Validate() error {
+	switch t.Kind {
+	case target.KindKUBERNETES:
+		if value(t.Connection) == "" {
+			return fault.Invalid("target.connection", "want the name of a connection for a KUBERNETES target")
+		}
+
+		if value(t.Namespace) == "" {
+			return fault.Invalid("target.namespace", "want a namespace for a KUBERNETES target")
+		}
+
+		return first(spec.ValidateLine("target.connection", *t.Connection, maxTitle), spec.ValidateLine("target.namespace", *t.Namespace, maxTitle))
+	default:
+		if value(t.Connection) != "" {
+			return fault.Invalid("target.connection", "only a KUBERNETES target has a connection")
+		}
+
+		if value(t.Namespace) != "" {
+			return fault.Invalid("target.namespace", "only a KUBERNETES target has a namespace")
+		}
+	}
+
+	return nil
+}
+
+// CreateEnvironment is the input of createEnvironment.
+type CreateEnvironment struct {
+	Name           string
+	Title          *string
+	Tier           environment.Tier
+	Rank           int
+	Owner          *string
+	Labels         map[string]string
+	Target         Target
+	ExpiresAt      *time.Time
+	IdempotencyKey *string `json:"-"`
+}
+
+// Validate checks the form of every field.
+func (in CreateEnvironment) Validate() error {
+	return first(
+		spec.ValidateName("name", in.Name),
+		optional(in.Title, func(s string) error { return spec.ValidateLine("title", s, maxTitle) }),
+		optional(in.Owner, func(s string) error { return spec.ValidateEntityRef("owner", s) }),
+		spec.ValidateLabels("labels", in.Labels),
+		validRank(in.Rank),
+		in.Target.Validate(),
+		inFuture("expiresAt", in.ExpiresAt),
+	)
+}
+
+func validRank(rank int) error {
+	if rank < 0 || rank > maxRank {
+		return fault.Invalid("rank", "want a number from 0 to %d", maxRank)
+	}
+
+	return nil
+}
+
+func inFuture(field string, at *time.Time) error {
+	if at != nil && !at.After(time.Now()) {
+		return fault.Invalid(field, "want a moment in the future")
+	}
+
+	return nil
+}
+
+// CreateEnvironmentResult is the payload of createEnvironment.
+type CreateEnvironmentResult struct{ Environment *db.Environment }
+
+// CreateEnvironment creates an environment. Errors: CONFLICT when the name is
+// in use.
+func (c *Catalog) CreateEnvironment(ctx context.Context, in CreateEnvironment) (*CreateEnvironmentResult, error) {
+	if err := in.Validate(); err != nil {
+		return nil, err
+	}
+
+	result, _, err := once(ctx, c.store, "createEnvironment", in.IdempotencyKey, in, func(ctx context.Context, tx *store.Tx) (created, error) {
+		row, err := createEnvironment(ctx, tx, in)
+		if err != nil {
+			return created{}, err
+		}
+
+		return created{row.ID}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	row, err := c.store.Read.Environment.Get(ctx, result.ID)
+
+	return &CreateEnvironmentResult{row}, store.Classify(err)
+}
+
+func createEnvironment(ctx context.Context, tx *store.Tx, in CreateEnvironment) (*db.Environment, error) {
+	environmentID, err := id.New(id.Environment)
+	if err != nil {
+		return nil, err
+	}
+
+	taken, err := tx.Environment.Query().Where(environment.Name(in.Name), environment.ArchivedAtIsNil()).Exist(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	if taken {
+		return nil, nameTaken("environment", in.Name)
+	}
+
+	to, err := createTarget(ctx, tx, in.Target)
+	if err != nil {
+		return nil, err
+	}
+
+	title := in.Name
+	if in.Title != nil && *in.Title != "" {
+		title = *in.Title
+	}
+
+	row, err := tx.Environment.Create().SetID(environmentID).SetName(in.Name).SetTitle(title).SetTier(in.Tier).SetRank(in.Rank).
+		SetNillableOwner(text(in.Owner)).SetLabels(labels(in.Labels)).SetTargetID(to.ID).SetNillableExpiresAt(in.ExpiresAt).
+		SetCreatedAt(store.Now()).Save(ctx)
+
+	switch {
+	case db.IsConstraintError(err):
+		return nil, nameTaken("environment", in.Name)
+	case err != nil:
+		return nil, err
+	}
+
+	_, err = record(ctx, tx, "environment.created", row.ID, "", "environment "+row.Name+" created", map[string]any{"environment": row, "target": to})
+
+	return row, err
+}
+
+func createTarget(ctx context.Context, tx *store.Tx, in Target) (*db.Target, error) {
+	targetID, err := id.New(id.Target)
+	if err != nil {
+		return nil, err
+	}
+
+	return tx.Target.Create().SetID(targetID).SetKind(in.Kind).SetNillableConnection(text(in.Connection)).
+		SetNillableNamespace(text(in.Namespace)).SetCreatedAt(store.Now()).Save(ctx)
+}
+
+// UpdateEnvironment is the input of updateEnvironment: what is left out stays,
+// null clears.
+type UpdateEnvironment struct {
+	Environment string
+	Title       graphql.Omittable[*string]
+	Tier        *environment.Tier
+	Rank        *int
+	Owner       graphql.Omittable[*string]
+	Labels      graphql.Omittable[map[string]string]
+	Target      *Target
+	ExpiresAt   graphql.Omittable[*time.Time]
+}
+
+// Validate checks the form of every field.
+func (in UpdateEnvironment) Validate() error {
+	err := first(
+		optional(in.Title.Value(), func(s string) error { return spec.ValidateLine("title", s, maxTitle) }),
+		optional(in.Owner.Value(), func(s string) error { return spec.ValidateEntityRef("owner", s) }),
+		spec.ValidateLabels("labels", in.Labels.Value()),
+		inFuture("expiresAt", in.ExpiresAt.Value()),
+	)
+	if err == nil && in.Rank != nil {
+		err = validRank(*in.Rank)
+	}
+
+	if err == nil && in.Target != nil {
+		err = in.Target.Validate()
+	}
+
+	return err
+}
+
+// EnvironmentResult is the payload of updateEnvironment and
+// archiveEnvironment.
+type EnvironmentResult struct {
+	Environment *db.Environment
+	Changed     bool
+}
+
+// UpdateEnvironment changes an environment. Errors: NOT_FOUND; CONFLICT when
+// it is archived, or when its target is to change while something is under
+// way there.
+func (c *Catalog) UpdateEnvironment(ctx context.Context, in UpdateEnvironment) (*EnvironmentResult, error) {
+	if err := in.Validate(); err != nil {
+		return nil, err
+	}
+
+	var result EnvironmentResult
+
+	return &result, c.store.WithTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		before, err := lockedEnvironment(ctx, tx, in.Environment)
+		if err != nil {
+			return err
+		}
+
+		if before.ArchivedAt != nil {
+			return fault.New(fault.Conflict, "environment %s is archived", before.Name).At("environment")
+		}
+
+		result = EnvironmentResult{Environment: before}
+
+		update := tx.Environment.UpdateOneID(before.ID)
+		if result.Changed, err = in.apply(ctx, tx, before, update); err != nil || !result.Changed {
+			return err
+		}
+
+		if result.Environment, err = update.Save(ctx); err != nil {
+			return err
+		}
+
+		_, err = record(ctx, tx, "environment.updated", before.ID, "", "environment "+before.Name+" changed", change{before, result.Environment})
+
+		return err
+	})
+}
+
+func (in UpdateEnvironment) apply(ctx context.Context, tx *store.Tx, before *db.Environment, update *db.EnvironmentUpdateOne) (changed bool, err error) {
+	if v, set := in.Title.ValueOK(); set && value(v) != "" && *v != before.Title {
+		update.SetTitle(*v)
+
+		changed = true
+	}
+
+	if in.Tier != nil && *in.Tier != before.Tier {
+		update.SetTier(*in.Tier)
+
+		changed = true
+	}
+
+	if in.Rank != nil && *in.Rank != before.Rank {
+		update.SetRank(*in.Rank)
+
+		changed = true
+	}
+
+	if v, set := in.Owner.ValueOK(); set && value(text(v)) != value(before.Owner) {
+		update.ClearOwner().SetNillableOwner(text(v))
+
+		changed = true
+	}
+
+	if v, set := in.Labels.ValueOK(); set && !maps.Equal(v, before.Labels) {
+		update.SetLabels(labels(v))
+
+		changed = true
+	}
+
+	if v, set := in.ExpiresAt.ValueOK(); set && !value(v).Equal(value(before.ExpiresAt)) {
+		if v == nil {
+			update.ClearExpiresAt()
+		} else {
+			update.SetExpiresAt(*v)
+		}
+
+		changed = true
+	}
+
+	if in.Target == nil {
+		return changed, nil
+	}
+
+	now, err := before.QueryTarget().Only(ctx)
+	if err != nil {
+		return false, err
+	}
+
+	if now.Kind == in.Target.Kind && value(now.Connection) == value(in.Target.Connection) && value(now.Namespace) == value(in.Target.Namespace) {
+		return changed, nil
+	}
+
+	if err := refuseUnfinished(ctx, tx, "environment", "", before.ID); err != nil {
+		return false, err
+	}
+
+	to, err := createTarget(ctx, tx, *in.Target)
+	if err != nil {
+		return false, err
+	}
+
+	update.SetTargetID(to.ID)
+
+	return true, nil
+}
+
+// ArchiveEnvironment is the input of archiveEnvironment.
+type ArchiveEnvironment struct {
+	Environment string
+	Reason      *string
+}
+
+// ArchiveEnvironment archives an environment. Errors: NOT_FOUND; CONFLICT
+// while a deployment to it is under way.
+func (c *Catalog) ArchiveEnvironment(ctx context.Context, in ArchiveEnvironment) (*EnvironmentResult, error) {
+	if err := optional(in.Reason, func(s string) error { return spec.ValidateText("reason", s, maxReason) }); err != nil {
+		return nil, err
+	}
+
+	var result EnvironmentResult
+
+	return &result, c.store.WithTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		before, err := lockedEnvironment(ctx, tx, in.Environment)
+		if err != nil {
+			return err
+		}
+
+		result = EnvironmentResult{Environment: before}
+		if before.ArchivedAt != nil {
+			return nil
+		}
+
+		if err := refuseUnfinished(ctx, tx, "environment", "", before.ID); err != nil {
+			return err
+		}
+
+		result.Changed = true
+		if result.Environment, err = tx.Environment.UpdateOneID(before.ID).SetArchivedAt(store.Now()).Save(ctx); err != nil {
+			return err
+		}
+
+		_, err = record(ctx, tx, "environment.archived", before.ID, "", "environment "+before.Name+" archived", map[string]*string{"reason": in.Reason})
+
+		return err
+	})
+}
+
+func lockedEnvironment(ctx context.Context, tx *store.Tx, ref string) (*db.Environment, error) {
+	row, err := FindEnvironment(ctx, tx.Client, "environment", ref)
+	if err != nil {
+		return nil, err
+	}
+
+	query := tx.Environment.Query().Where(environment.ID(row.ID))
+	if !tx.Embedded() {
+		query = query.ForUpdate()
+	}
+
+	return query.Only(ctx)
+}
+
+// refuseUnfinished refuses to pull the ground from under a deployment.
+func refuseUnfinished(ctx context.Context, tx *store.Tx, field, serviceID, environmentID string) error {
+	query := tx.Deployment.Query().Where(deployment.FinishedAtIsNil())
+	if serviceID != "" {
+		query.Where(deployment.ServiceID(serviceID))
+	}
+
+	if environmentID != "" {
+		query.Where(deployment.EnvironmentID(environmentID))
+	}
+
+	row, err := query.First(ctx)
+
+	switch {
+	case db.IsNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	}
+
+	return fault.New(fault.Conflict, "deployment %s is %s: cancel it or wait for its end", row.ID, row.Status).At(field)
+}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// acting is what the commands that deploy have in common.
+type acting struct {
+	keyed
+
+	Reason          string `help:"Why."`
+	Preempt         bool   `help:"Stop what is under way at its next safe point."`
+	Override        string `placeholder:"REASON" help:"Pass a lock, hold or block, with the right to; recorded."`
+	ExpectedCurrent string `placeholder:"DEPLOYMENT" help:"The current deployment that you saw; another one is refused."`
+	Wait            bool   `short:"w" help:"Follow its log and end by its outcome."`
+}
+
+func (c acting) fill(in input) {
+	in["idempotencyKey"] = c.key()
+	in.set("reason", c.Reason)
+	in.set("preempt", c.Preempt)
+	in.set("expectedCurrent", c.ExpectedCurrent)
+
+	if c.Override != "" {
+		in["override"] = map[string]any{"reason": c.Override}
+	}
+}
+
+// act sends the mutation, prints the deployment that it made, and waits for it
+// if wanted.
+func (c acting) act(ctx context.Context, s *session, mutation string, in input) error {
+	c.fill(in)
+
+	type answer map[string]struct {
+		Deployment *deployment
+		Plan       *plan
+	}
+
+	a, err := show(ctx, s, mutation, input{"input": map[string]any(in)}, func(p *printer, a answer) error {
+		switch got := a[mutation]; {
+		case got.Plan != nil:
+			return printPlan(p, got.Plan)
+		case got.Deployment != nil:
+			printActed(p, *got.Deployment)
+		}
+
+		return nil
+	})
+	if err != nil || !c.Wait || a[mutation].Deployment == nil {
+		return err
+	}
+
+	return s.waitForAll(ctx, []string{a[mutation].Deployment.ID}, true)
+}
+
+func printActed(p *printer, d deployment) {
+	p.linef("%s %s: %s %s → %s (%s)", d.Kind, p.status(d.Status),
+		d.Service.Name, d.versionName(), d.Environment.Name, d.ID)
+}
+
+type plan struct {
+	Digest                 string
+	Unchanged              bool
+	Objects, Configuration json.RawMessage
+}
+
+func printPlan(p *printer, got *plan) error {
+	p.fields(text("snapshot"), text(got.Digest),
+		text("in place"), text(changed(got.Unchanged, "already", "not yet")))
+
+	for name, part := range map[string]json.RawMessage{"objects": got.Objects} {
+		var out bytes.Buffer
+		if err := json.Indent(&out, part, "", "  "); err != nil {
+			return fmt.Errorf("indent the plan's %s: %w", name, err)
+		}
+
+		p.linef("%s", out.String())
+	}
+
+	return nil
+}
+
+type deployCommand struct {
+	acting
+
+	Service     string `arg:"" help:"Name or id."`
+	Version     string `arg:"" help:"Name or id."`
+	Environment string `arg:"" help:"Name or id."`
+	DryRun      bool   `help:"Only plan: print what would be applied."`
+}
+
+// Help teaches by example.
+func (deployCommand) Help() string {
+	return `Examples:
+
+  shiplog deploy checkout 1.4.2 production --wait --reason "fixes the rounding"
+  shiplog deploy checkout 1.4.2 production --dry-run`
+}
+
+// Run deploys.
+func (c *deployCommand) Run(ctx context.Context, s *session) error {
+	in := input{"service": c.Service, "version": c.Version, "environment": c.Environment}
+	in.set("dryRun", c.DryRun)
+
+	return c.act(ctx, s, "deploy", in)
+}
+
+type redeployCommand struct {
+	acting
+
+	Deployment string `arg:"" help:"Id, or SERVICE/ENVIRONMENT for the newest there."`
+	Latest     bool   `help:"With the latest configuration instead of that of then."`
+}
+
+// Help teaches by example.
+func (redeployCommand) Help() string {
+	return `Examples:
+
+  shiplog redeploy deployment_01k… --wait
+  shiplog redeploy checkout/production --latest`
+}
+
+// Run redeploys.
+func (c *redeployCommand) Run(ctx context.Context, s *session) error {
+	id, err := s.deploymentID(ctx, c.Deployment)
+	if err != nil {
+		return err
+	}
+
+	in := input{"deployment": id, "configuration": changed(c.Latest, "LATEST", "THEN")}
+
+	return c.act(ctx, s, "redeploy", in)
+}
+
+type rollbackCommand struct {
+	acting
+
+	Service     string `arg:"" help:"Name or id."`
+	Environment string `arg:"" help:"Name or id."`
+	To          string `placeholder:"DEPLOYMENT" help:"The deployment to go back to; the last good one before when left out."`
+}
+
+// Help teaches by example.
+func (rollbackCommand) Help() string {
+	return `Examples:
+
+  shiplog rollback checkout production --wait --reason "checkout fails for guests"`
+}
+
+// Run rolls back.
+func (c *rollbackCommand) Run(ctx context.Context, s *session) error {
+	in := input{"service": c.Service, "environment": c.Environment}
+	in.set("to", c.To)
+
+	return c.act(ctx, s, "rollback", in)
+}
+
+type cancelCommand struct {
+	Deployment string `arg:"" help:"Id, or SERVICE/ENVIRONMENT for the newest there."`
+	Reason     string `help:"Why."`
+}
+
+// Help teaches by example.
+func (cancelCommand) Help() string {
+	return `Examples:
+
+  shiplog cancel checkout/production --reason "wrong version"`
+}
+
+// Run cancels.
+func (c *cancelCommand) Run(ctx context.Context, s *session) error {
+	id, err := s.deploymentID(ctx, c.Deployment)
+	if err != nil {
+		return err
+	}
+
+	in := input{"deployment": id}
+	in.set("reason", c.Reason)
+
+	type answer struct {
+		CancelDeployment struct{ Deployment deployment }
+	}
+
+	_, err = show(ctx, s, "cancelDeployment", input{"input": map[string]any(in)}, func(p *printer, a answer) error {
+		printActed(p, a.CancelDeployment.Deployment)
+
+		return nil
+	})
+
+	return err
+}
+
+type resolveCommand struct {
+	Step    string `arg:"" help:"The id of the step."`
+	Outcome string `arg:"" enum:"succeeded,failed,retry" help:"What became of it: ${enum}."`
+	Reason  string `required:"" help:"How that is known."`
+}
+
+// Help teaches by example.
+func (resolveCommand) Help() string {
+	return `Examples:
+
+  shiplog resolve step_01k… retry --reason "nothing of it is in the cluster"`
+}
+
+// Run resolves.
+func (c *resolveCommand) Run(ctx context.Context, s *session) error {
+	in := map[string]any{"step": c.Step, "outcome": enum(c.Outcome), "reason": c.Reason}
+
+	type answer struct {
+		ResolveStep struct{ Deployment deployment }
+	}
+
+	_, err := show(ctx, s, "resolveStep", input{"input": in}, func(p *printer, a answer) error {
+		printActed(p, a.ResolveStep.Deployment)
+
+		return nil
+	})
+
+	return err
+}

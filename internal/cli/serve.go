@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// serverFlags are the settings that the server's commands share.
+type serverFlags struct {
+	Database string `env:"SHIPLOG_DATABASE" placeholder:"URL" help:"sqlite:PATH or postgres://…; without it shiplog.db in --data ($$${env})."`
+	Data     string `env:"SHIPLOG_DATA" default:".shiplog" placeholder:"DIR" help:"Where the server keeps its files (${default}; $$${env})."`
+}
+
+type serveCommand struct {
+	serverFlags
+
+	Listen string `env:"SHIPLOG_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen (${default}; $$${env})."`
+	Dev    bool   `env:"SHIPLOG_DEV" help:"For trying it and for development machines: everybody on this machine may do everything, and PROCESS targets are allowed. Listens on loopback only ($$${env})."`
+}
+
+// Help teaches by example.
+func (serveCommand) Help() string {
+	return `Examples:
+
+  shiplog serve --dev
+  SHIPLOG_TOKEN=… shiplog serve --listen 0.0.0.0:8080 --database postgres://shiplog@db/shiplog`
+}
+
+// Run serves until interrupted, which is a normal end.
+func (c *serveCommand) Run(ctx context.Context, s *session, line *commands, program Program) error {
+	err := program.Serve(ctx, ServeOptions{
+		Listen: c.Listen, Database: c.Database, Data: c.Data, Dev: c.Dev, Token: line.Token, Log: s.err,
+	}, func(url string) {
+		fmt.Fprintf(s.err, "serving on %s – GraphQL at %s/graphql, GraphiQL at %s/graphiql\n", url, url, url)
+	})
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+
+	return err
+}
+
+type migrateCommand struct{ serverFlags }
+
+// Help teaches by example.
+func (migrateCommand) Help() string {
+	return `Examples:
+
+  shiplog migrate --database postgres://shiplog@db/shiplog`
+}
+
+// Run migrates.
+func (c *migrateCommand) Run(ctx context.Context, s *session, program Program) error {
+	return program.Migrate(ctx, ServeOptions{Database: c.Database, Data: c.Data, Log: s.err}, s.out)
+}
