@@ -21,7 +21,7 @@ type configSet struct {
 	keyed
 	layer
 
-	Var      map[string]string `placeholder:"NAME=VALUE" help:"A variable; may be repeated."`
+	Var      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A variable; may be repeated."`
 	Unset    []string          `placeholder:"NAME" help:"A variable of a lower layer that is taken away; may be repeated."`
 	Replicas *int              `help:"How many instances."`
 	File     string            `placeholder:"FILE" help:"The whole layer as JSON; - reads standard input."`

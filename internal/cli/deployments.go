@@ -19,7 +19,7 @@ type deploymentsCommand struct {
 	Cause       []string          `help:"Only because of one of these: ci, rule, user, event."`
 	Actor       string            `placeholder:"SUBJECT" help:"Only by them."`
 	Owner       string            `placeholder:"REF" help:"Only of services of this owner."`
-	Label       map[string]string `placeholder:"KEY=VALUE" help:"Only of services with this label; may be repeated."`
+	Label       map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"Only of services with this label; may be repeated."`
 	Since       string            `placeholder:"TIME" help:"Only created at or after: a moment, or how long ago (3d)."`
 	Until       string            `placeholder:"TIME" help:"Only created before."`
 }

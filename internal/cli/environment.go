@@ -65,7 +65,7 @@ type environmentList struct {
 	paged
 
 	Owner    string            `placeholder:"REF" help:"Only of this owner."`
-	Label    map[string]string `placeholder:"KEY=VALUE" help:"Only with this label; may be repeated."`
+	Label    map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"Only with this label; may be repeated."`
 	Tier     string            `help:"Only of this tier."`
 	Archived bool              `help:"Only archived ones."`
 }

@@ -23,7 +23,7 @@ type rulePut struct {
 	Condition string            `placeholder:"CEL" help:"Only when this holds; over version, service, environment, source and deployment."`
 	Kind      []string          `help:"For deployment-succeeded: the kinds of deployments that start it; deploy, promote and patch when left out."`
 	Service   []string          `placeholder:"NAME" help:"Only for these services; * stands for any characters."`
-	Label     map[string]string `placeholder:"KEY=VALUE" help:"Only for services with this label."`
+	Label     map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"Only for services with this label."`
 	Owner     []string          `placeholder:"REF" help:"Only for services of these owners."`
 	Disabled  bool              `help:"Store it, but let it decide nothing."`
 }

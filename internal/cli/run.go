@@ -46,6 +46,8 @@ type Program struct {
 	// Shim and Proxy are the programs that a process target runs beside what
 	// it deploys; they return exit codes.
 	Shim, Proxy func(args []string) int
+	// Now is the clock and the zone in which times are shown.
+	Now func() time.Time
 }
 
 // Streams are what a command reads and writes.
@@ -143,7 +145,7 @@ func Run(ctx context.Context, args []string, streams Streams, program Program) i
 
 	s := &session{
 		stdin: streams.In, out: streams.Out, err: streams.Err,
-		json: line.Output == "json", colour: colourful(streams.Out), now: time.Now, timeout: line.Timeout,
+		json: line.Output == "json", colour: colourful(streams.Out), now: program.Now, timeout: line.Timeout,
 	}
 
 	s.client, err = client.New(client.Config{

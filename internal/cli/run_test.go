@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shiplog/shiplog/internal/client"
 	"github.com/shiplog/shiplog/internal/fault"
@@ -27,6 +28,7 @@ func run(t *testing.T, args ...string) (code int, out, errors string) {
 
 	code = Run(t.Context(), args, Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr}, Program{
 		Version: "test",
+		Now:     func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 		Shim:    func(args []string) int { return 40 + len(args) },
 		Proxy:   func(args []string) int { return 50 + len(args) },
 	})
@@ -82,7 +84,7 @@ func TestHelpTeaches(t *testing.T) {
 		}
 
 		for code := range []int{exitOK, exitFailed, exitUsage, exitRefused, exitUnreachable, exitTimeout, exitNotDone} {
-			if !strings.Contains(out, fmt.Sprintf("\n  %d ", code)) {
+			if !strings.Contains(out, fmt.Sprintf("\n    %d ", code)) {
 				t.Errorf("--help does not explain the exit code %d", code)
 			}
 		}

@@ -15,7 +15,7 @@ type serviceCommands struct {
 type described struct {
 	Title string            `help:"Its name for people."`
 	Owner string            `placeholder:"REF" help:"Who answers for it, such as group:default/payments."`
-	Label map[string]string `placeholder:"KEY=VALUE" help:"A label; may be repeated."`
+	Label map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"A label; may be repeated."`
 }
 
 // paged is part of every command that lists.
@@ -72,7 +72,7 @@ type serviceList struct {
 	paged
 
 	Owner    string            `placeholder:"REF" help:"Only of this owner."`
-	Label    map[string]string `placeholder:"KEY=VALUE" help:"Only with this label; may be repeated."`
+	Label    map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"Only with this label; may be repeated."`
 	Search   string            `help:"Only whose name or title contains this."`
 	Archived bool              `help:"Only archived ones."`
 }

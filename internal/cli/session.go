@@ -87,11 +87,15 @@ func show[T any](
 
 	p := s.printer()
 	if s.json {
-		return out, p.json(data)
+		p.out = io.Discard
 	}
 
 	if err := view(p, out); err != nil {
 		return out, err
+	}
+
+	if s.json {
+		return out, s.printer().json(data)
 	}
 
 	return out, p.failed

@@ -26,7 +26,7 @@ type versionRegister struct {
 	Notes     string            `help:"Release notes, Markdown."`
 	Score     string            `xor:"workload" placeholder:"FILE" help:"What it runs: a Score document; - reads standard input. That of the version before when left out."`
 	Manifests string            `xor:"workload" placeholder:"FILE" help:"What it runs: Kubernetes manifests; - reads standard input."`
-	Label     map[string]string `placeholder:"KEY=VALUE" help:"A label; may be repeated."`
+	Label     map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"A label; may be repeated."`
 	Backfill  bool              `help:"Store it without rules or notices."`
 	Wait      bool              `short:"w" help:"Follow the deployments that were decided and end by their outcome."`
 }

@@ -14,7 +14,7 @@ type whereCommand struct {
 	Commit      string            `help:"Only of this commit, at least its first 7 characters."`
 	Drift       []string          `help:"Only where what runs differs so: in-sync, version-differs, missing, …"`
 	Owner       string            `placeholder:"REF" help:"Only services of this owner."`
-	Label       map[string]string `placeholder:"KEY=VALUE" help:"Only services with this label; may be repeated."`
+	Label       map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"Only services with this label; may be repeated."`
 	Archived    bool              `help:"Archived services and environments too."`
 	At          string            `placeholder:"TIME" help:"Then instead of now: 2026-03-01T12:00:00Z, '2026-03-01 12:00', 90m, 3d."`
 }
