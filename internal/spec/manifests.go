@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/shiplog/shiplog/internal/fault"
@@ -38,7 +39,7 @@ func parseManifests(field, text string) ([]manifest, error) {
 	for i, document := range documents {
 		at := element(field, i)
 
-		data, err := yamlToJSON(at, document, &budget)
+		data, twice, err := manifestJSON(at, document, &budget)
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +53,14 @@ func parseManifests(field, text string) ([]manifest, error) {
 			continue // only comments
 		}
 
+		before := len(all)
 		if all, err = flatten(all, at, value, 0); err != nil {
 			return nil, err
+		}
+
+		// What is given twice could hide a secret's content from the check.
+		if twice != nil && slices.ContainsFunc(all[before:], isSecret) {
+			return nil, twice
 		}
 	}
 
@@ -174,12 +181,14 @@ func checkObject(m manifest) error {
 		}
 	}
 
-	if m.object["kind"] == "Secret" {
+	if isSecret(m) {
 		return checkSecret(m, metadata)
 	}
 
 	return nil
 }
+
+func isSecret(m manifest) bool { return m.object["kind"] == "Secret" }
 
 // checkSecret refuses secrets with content: what is registered is kept for
 // ever and shown to everybody who may read the version.

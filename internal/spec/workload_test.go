@@ -158,6 +158,7 @@ func TestParseWorkloadRefusals(t *testing.T) {
 		{"manifests: secret in a list", nil, "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {b: Yw==}}]"},
 		{"manifests: secret in an annotation", nil, "apiVersion: v1\nkind: Secret\nmetadata: {name: a, annotations: {kubectl.kubernetes.io/last-applied-configuration: \"{}\"}}"},
 		{"manifests: end marker hides a document", nil, "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n...\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {b: Yw==}"},
+		{"manifests: twice in a secret", nil, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {password: aGVsbG8=}\ndata: {}"},
 		{"manifests: bomb", nil, bomb()},
 		{"manifests: too many", nil, strings.Repeat("---\na: 1\n", maxDocuments+1)},
 		{"manifests: bombs in many documents", nil, strings.Repeat("---\na: &a "+strings.Repeat("x", 1000)+"\nb: ["+strings.Repeat("*a,", 100)+"*a]\n", 50)},
@@ -189,6 +190,7 @@ func TestParseManifests(t *testing.T) {
 	text := "# a comment\r\n--- # first\r\napiVersion: v1\r\nkind: Service\r\nmetadata: {name: a}\r\n---\r\n# nothing here\r\n---\r\n" +
 		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: \"a\\n---\\nb\"}}\n" +
 		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: other}}\n" +
+		"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: twice}\ndata: {a: b}\ndata: {c: d}\n" +
 		"--- {apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}}\n" +
 		"---\napiVersion: v1\nkind: Secret\nmetadata: {name: empty}\n---\n"
 

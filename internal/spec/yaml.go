@@ -154,20 +154,29 @@ func scalarValue(field string, n *yaml.Node) (any, error) {
 	}
 }
 
-// yamlToJSON turns one YAML document into JSON by the rules of Kubernetes
+// manifestJSON turns one YAML document into JSON by the rules of Kubernetes
 // (YAML 1.1 booleans and all), after checking that its anchors do not expand
-// beyond the budget, from which the expanded size is taken.
-func yamlToJSON(field string, text []byte, budget *int) ([]byte, error) {
+// beyond the budget, from which the expanded size is taken. A member that is
+// given twice is not refused but told in twice: in real manifests it happens,
+// and a cluster takes the last one.
+func manifestJSON(field string, text []byte, budget *int) (data []byte, twice, err error) {
 	if _, err := parseYAML(field, text, budget); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
-	data, err := kyaml.YAMLToJSONStrict(text)
+	data, err = kyaml.YAMLToJSONStrict(text)
+	if err == nil {
+		return data, nil, nil
+	}
+
+	twice = fault.Invalid(field, "is not valid YAML: %s", yamlReason(err))
+
+	data, err = kyaml.YAMLToJSON(text)
 	if err != nil {
-		return nil, fault.Invalid(field, "is not valid YAML: %s", yamlReason(err))
+		return nil, nil, twice
 	}
 
-	return data, nil
+	return data, twice, nil
 }
 
 // yamlReason is the parser's message in one line.
