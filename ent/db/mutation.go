@@ -16425,6 +16425,7 @@ type SnapshotMutation struct {
 	typ             string
 	id              *string
 	created_at      *time.Time
+	digest          *string
 	renderer        *string
 	target          *snapshot.Target
 	clearedFields   map[string]struct{}
@@ -16577,12 +16578,12 @@ func (m *SnapshotMutation) ResetCreatedAt() {
 
 // SetDigest sets the "digest" field.
 func (m *SnapshotMutation) SetDigest(s string) {
-	m.document = &s
+	m.digest = &s
 }
 
 // Digest returns the value of the "digest" field in the mutation.
 func (m *SnapshotMutation) Digest() (r string, exists bool) {
-	v := m.document
+	v := m.digest
 	if v == nil {
 		return
 	}
@@ -16608,6 +16609,42 @@ func (m *SnapshotMutation) OldDigest(ctx context.Context) (v string, err error) 
 
 // ResetDigest resets all changes to the "digest" field.
 func (m *SnapshotMutation) ResetDigest() {
+	m.digest = nil
+}
+
+// SetContentDigest sets the "content_digest" field.
+func (m *SnapshotMutation) SetContentDigest(s string) {
+	m.document = &s
+}
+
+// ContentDigest returns the value of the "content_digest" field in the mutation.
+func (m *SnapshotMutation) ContentDigest() (r string, exists bool) {
+	v := m.document
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContentDigest returns the old "content_digest" field's value of the Snapshot entity.
+// If the Snapshot object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SnapshotMutation) OldContentDigest(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContentDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContentDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContentDigest: %w", err)
+	}
+	return oldValue.ContentDigest, nil
+}
+
+// ResetContentDigest resets all changes to the "content_digest" field.
+func (m *SnapshotMutation) ResetContentDigest() {
 	m.document = nil
 }
 
@@ -16691,7 +16728,7 @@ func (m *SnapshotMutation) SetDocumentID(id string) {
 // ClearDocument clears the "document" edge to the Document entity.
 func (m *SnapshotMutation) ClearDocument() {
 	m.cleareddocument = true
-	m.clearedFields[snapshot.FieldDigest] = struct{}{}
+	m.clearedFields[snapshot.FieldContentDigest] = struct{}{}
 }
 
 // DocumentCleared reports if the "document" edge to the Document entity was cleared.
@@ -16757,12 +16794,15 @@ func (m *SnapshotMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *SnapshotMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 5)
 	if m.created_at != nil {
 		fields = append(fields, snapshot.FieldCreatedAt)
 	}
-	if m.document != nil {
+	if m.digest != nil {
 		fields = append(fields, snapshot.FieldDigest)
+	}
+	if m.document != nil {
+		fields = append(fields, snapshot.FieldContentDigest)
 	}
 	if m.renderer != nil {
 		fields = append(fields, snapshot.FieldRenderer)
@@ -16782,6 +16822,8 @@ func (m *SnapshotMutation) Field(name string) (ent.Value, bool) {
 		return m.CreatedAt()
 	case snapshot.FieldDigest:
 		return m.Digest()
+	case snapshot.FieldContentDigest:
+		return m.ContentDigest()
 	case snapshot.FieldRenderer:
 		return m.Renderer()
 	case snapshot.FieldTarget:
@@ -16799,6 +16841,8 @@ func (m *SnapshotMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldCreatedAt(ctx)
 	case snapshot.FieldDigest:
 		return m.OldDigest(ctx)
+	case snapshot.FieldContentDigest:
+		return m.OldContentDigest(ctx)
 	case snapshot.FieldRenderer:
 		return m.OldRenderer(ctx)
 	case snapshot.FieldTarget:
@@ -16825,6 +16869,13 @@ func (m *SnapshotMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDigest(v)
+		return nil
+	case snapshot.FieldContentDigest:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContentDigest(v)
 		return nil
 	case snapshot.FieldRenderer:
 		v, ok := value.(string)
@@ -16894,6 +16945,9 @@ func (m *SnapshotMutation) ResetField(name string) error {
 		return nil
 	case snapshot.FieldDigest:
 		m.ResetDigest()
+		return nil
+	case snapshot.FieldContentDigest:
+		m.ResetContentDigest()
 		return nil
 	case snapshot.FieldRenderer:
 		m.ResetRenderer()

@@ -21,8 +21,10 @@ type Snapshot struct {
 	ID string `json:"id,omitempty"`
 	// when the row was made
 	CreatedAt time.Time `json:"created_at,omitempty"`
-	// SHA-256 of the canonical form, which is the document's content
+	// SHA-256 of the canonical form
 	Digest string `json:"digest,omitempty"`
+	// document that holds the snapshot as JSON
+	ContentDigest string `json:"content_digest,omitempty"`
 	// rules of rendering
 	Renderer string `json:"renderer,omitempty"`
 	// kind of target that it was rendered for
@@ -58,7 +60,7 @@ func (*Snapshot) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case snapshot.FieldID, snapshot.FieldDigest, snapshot.FieldRenderer, snapshot.FieldTarget:
+		case snapshot.FieldID, snapshot.FieldDigest, snapshot.FieldContentDigest, snapshot.FieldRenderer, snapshot.FieldTarget:
 			values[i] = new(sql.NullString)
 		case snapshot.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -94,6 +96,12 @@ func (_m *Snapshot) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field digest", values[i])
 			} else if value.Valid {
 				_m.Digest = value.String
+			}
+		case snapshot.FieldContentDigest:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field content_digest", values[i])
+			} else if value.Valid {
+				_m.ContentDigest = value.String
 			}
 		case snapshot.FieldRenderer:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -153,6 +161,9 @@ func (_m *Snapshot) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("digest=")
 	builder.WriteString(_m.Digest)
+	builder.WriteString(", ")
+	builder.WriteString("content_digest=")
+	builder.WriteString(_m.ContentDigest)
 	builder.WriteString(", ")
 	builder.WriteString("renderer=")
 	builder.WriteString(_m.Renderer)

@@ -36,6 +36,12 @@ func (_c *SnapshotCreate) SetDigest(v string) *SnapshotCreate {
 	return _c
 }
 
+// SetContentDigest sets the "content_digest" field.
+func (_c *SnapshotCreate) SetContentDigest(v string) *SnapshotCreate {
+	_c.mutation.SetContentDigest(v)
+	return _c
+}
+
 // SetRenderer sets the "renderer" field.
 func (_c *SnapshotCreate) SetRenderer(v string) *SnapshotCreate {
 	_c.mutation.SetRenderer(v)
@@ -105,6 +111,9 @@ func (_c *SnapshotCreate) check() error {
 	if _, ok := _c.mutation.Digest(); !ok {
 		return &ValidationError{Name: "digest", err: errors.New(`db: missing required field "Snapshot.digest"`)}
 	}
+	if _, ok := _c.mutation.ContentDigest(); !ok {
+		return &ValidationError{Name: "content_digest", err: errors.New(`db: missing required field "Snapshot.content_digest"`)}
+	}
 	if _, ok := _c.mutation.Renderer(); !ok {
 		return &ValidationError{Name: "renderer", err: errors.New(`db: missing required field "Snapshot.renderer"`)}
 	}
@@ -164,6 +173,10 @@ func (_c *SnapshotCreate) createSpec() (*Snapshot, *sqlgraph.CreateSpec) {
 		_spec.SetField(snapshot.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
 	}
+	if value, ok := _c.mutation.Digest(); ok {
+		_spec.SetField(snapshot.FieldDigest, field.TypeString, value)
+		_node.Digest = value
+	}
 	if value, ok := _c.mutation.Renderer(); ok {
 		_spec.SetField(snapshot.FieldRenderer, field.TypeString, value)
 		_node.Renderer = value
@@ -186,7 +199,7 @@ func (_c *SnapshotCreate) createSpec() (*Snapshot, *sqlgraph.CreateSpec) {
 		for _, k := range nodes {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
-		_node.Digest = nodes[0]
+		_node.ContentDigest = nodes[0]
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	return _node, _spec
@@ -263,6 +276,9 @@ func (u *SnapshotUpsertOne) UpdateNewValues() *SnapshotUpsertOne {
 		}
 		if _, exists := u.create.mutation.Digest(); exists {
 			s.SetIgnore(snapshot.FieldDigest)
+		}
+		if _, exists := u.create.mutation.ContentDigest(); exists {
+			s.SetIgnore(snapshot.FieldContentDigest)
 		}
 		if _, exists := u.create.mutation.Renderer(); exists {
 			s.SetIgnore(snapshot.FieldRenderer)
@@ -488,6 +504,9 @@ func (u *SnapshotUpsertBulk) UpdateNewValues() *SnapshotUpsertBulk {
 			}
 			if _, exists := b.mutation.Digest(); exists {
 				s.SetIgnore(snapshot.FieldDigest)
+			}
+			if _, exists := b.mutation.ContentDigest(); exists {
+				s.SetIgnore(snapshot.FieldContentDigest)
 			}
 			if _, exists := b.mutation.Renderer(); exists {
 				s.SetIgnore(snapshot.FieldRenderer)

@@ -411,7 +411,7 @@ func (_q *SnapshotQuery) loadDocument(ctx context.Context, query *DocumentQuery,
 	ids := make([]string, 0, len(nodes))
 	nodeids := make(map[string][]*Snapshot)
 	for i := range nodes {
-		fk := nodes[i].Digest
+		fk := nodes[i].ContentDigest
 		if _, ok := nodeids[fk]; !ok {
 			ids = append(ids, fk)
 		}
@@ -428,7 +428,7 @@ func (_q *SnapshotQuery) loadDocument(ctx context.Context, query *DocumentQuery,
 	for _, n := range neighbors {
 		nodes, ok := nodeids[n.ID]
 		if !ok {
-			return fmt.Errorf(`unexpected foreign-key "digest" returned %v`, n.ID)
+			return fmt.Errorf(`unexpected foreign-key "content_digest" returned %v`, n.ID)
 		}
 		for i := range nodes {
 			assign(nodes[i], n)
@@ -466,7 +466,7 @@ func (_q *SnapshotQuery) querySpec() *sqlgraph.QuerySpec {
 			}
 		}
 		if _q.withDocument != nil {
-			_spec.Node.AddColumnOnce(snapshot.FieldDigest)
+			_spec.Node.AddColumnOnce(snapshot.FieldContentDigest)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {

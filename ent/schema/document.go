@@ -27,7 +27,8 @@ func (Snapshot) Mixin() []ent.Mixin { return []ent.Mixin{identified{}, created{}
 // Fields of the snapshot.
 func (Snapshot) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("digest").Immutable().Comment("SHA-256 of the canonical form, which is the document's content"),
+		field.String("digest").Immutable().Comment("SHA-256 of the canonical form"),
+		field.String("content_digest").Immutable().Comment("document that holds the snapshot as JSON"),
 		field.String("renderer").Immutable().Comment("rules of rendering"),
 		field.Enum("target").Values("PROCESS", "KUBERNETES", "EXTERNAL").Immutable().Comment("kind of target that it was rendered for"),
 	}
@@ -36,7 +37,7 @@ func (Snapshot) Fields() []ent.Field {
 // Edges of the snapshot.
 func (Snapshot) Edges() []ent.Edge {
 	return []ent.Edge{
-		edge.To("document", Document.Type).Unique().Required().Field("digest").Immutable(),
+		edge.To("document", Document.Type).Unique().Required().Field("content_digest").Immutable(),
 	}
 }
 

@@ -740,9 +740,10 @@ var (
 	SnapshotsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 80},
 		{Name: "created_at", Type: field.TypeTime},
+		{Name: "digest", Type: field.TypeString},
 		{Name: "renderer", Type: field.TypeString},
 		{Name: "target", Type: field.TypeEnum, Enums: []string{"PROCESS", "KUBERNETES", "EXTERNAL"}},
-		{Name: "digest", Type: field.TypeString, Size: 80},
+		{Name: "content_digest", Type: field.TypeString, Size: 80},
 	}
 	// SnapshotsTable holds the schema information for the "snapshots" table.
 	SnapshotsTable = &schema.Table{
@@ -752,7 +753,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "snapshots_documents_document",
-				Columns:    []*schema.Column{SnapshotsColumns[4]},
+				Columns:    []*schema.Column{SnapshotsColumns[5]},
 				RefColumns: []*schema.Column{DocumentsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -761,7 +762,7 @@ var (
 			{
 				Name:    "snapshot_digest",
 				Unique:  true,
-				Columns: []*schema.Column{SnapshotsColumns[4]},
+				Columns: []*schema.Column{SnapshotsColumns[2]},
 			},
 		},
 	}

@@ -18,6 +18,8 @@ const (
 	FieldCreatedAt = "created_at"
 	// FieldDigest holds the string denoting the digest field in the database.
 	FieldDigest = "digest"
+	// FieldContentDigest holds the string denoting the content_digest field in the database.
+	FieldContentDigest = "content_digest"
 	// FieldRenderer holds the string denoting the renderer field in the database.
 	FieldRenderer = "renderer"
 	// FieldTarget holds the string denoting the target field in the database.
@@ -32,7 +34,7 @@ const (
 	// It exists in this package in order to avoid circular dependency with the "document" package.
 	DocumentInverseTable = "documents"
 	// DocumentColumn is the table column denoting the document relation/edge.
-	DocumentColumn = "digest"
+	DocumentColumn = "content_digest"
 )
 
 // Columns holds all SQL columns for snapshot fields.
@@ -40,6 +42,7 @@ var Columns = []string{
 	FieldID,
 	FieldCreatedAt,
 	FieldDigest,
+	FieldContentDigest,
 	FieldRenderer,
 	FieldTarget,
 }
@@ -99,6 +102,11 @@ func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByDigest orders the results by the digest field.
 func ByDigest(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDigest, opts...).ToFunc()
+}
+
+// ByContentDigest orders the results by the content_digest field.
+func ByContentDigest(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContentDigest, opts...).ToFunc()
 }
 
 // ByRenderer orders the results by the renderer field.

@@ -75,6 +75,11 @@ func Digest(v string) predicate.Snapshot {
 	return predicate.Snapshot(sql.FieldEQ(FieldDigest, v))
 }
 
+// ContentDigest applies equality check predicate on the "content_digest" field. It's identical to ContentDigestEQ.
+func ContentDigest(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldEQ(FieldContentDigest, v))
+}
+
 // Renderer applies equality check predicate on the "renderer" field. It's identical to RendererEQ.
 func Renderer(v string) predicate.Snapshot {
 	return predicate.Snapshot(sql.FieldEQ(FieldRenderer, v))
@@ -183,6 +188,71 @@ func DigestEqualFold(v string) predicate.Snapshot {
 // DigestContainsFold applies the ContainsFold predicate on the "digest" field.
 func DigestContainsFold(v string) predicate.Snapshot {
 	return predicate.Snapshot(sql.FieldContainsFold(FieldDigest, v))
+}
+
+// ContentDigestEQ applies the EQ predicate on the "content_digest" field.
+func ContentDigestEQ(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldEQ(FieldContentDigest, v))
+}
+
+// ContentDigestNEQ applies the NEQ predicate on the "content_digest" field.
+func ContentDigestNEQ(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldNEQ(FieldContentDigest, v))
+}
+
+// ContentDigestIn applies the In predicate on the "content_digest" field.
+func ContentDigestIn(vs ...string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldIn(FieldContentDigest, vs...))
+}
+
+// ContentDigestNotIn applies the NotIn predicate on the "content_digest" field.
+func ContentDigestNotIn(vs ...string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldNotIn(FieldContentDigest, vs...))
+}
+
+// ContentDigestGT applies the GT predicate on the "content_digest" field.
+func ContentDigestGT(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldGT(FieldContentDigest, v))
+}
+
+// ContentDigestGTE applies the GTE predicate on the "content_digest" field.
+func ContentDigestGTE(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldGTE(FieldContentDigest, v))
+}
+
+// ContentDigestLT applies the LT predicate on the "content_digest" field.
+func ContentDigestLT(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldLT(FieldContentDigest, v))
+}
+
+// ContentDigestLTE applies the LTE predicate on the "content_digest" field.
+func ContentDigestLTE(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldLTE(FieldContentDigest, v))
+}
+
+// ContentDigestContains applies the Contains predicate on the "content_digest" field.
+func ContentDigestContains(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldContains(FieldContentDigest, v))
+}
+
+// ContentDigestHasPrefix applies the HasPrefix predicate on the "content_digest" field.
+func ContentDigestHasPrefix(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldHasPrefix(FieldContentDigest, v))
+}
+
+// ContentDigestHasSuffix applies the HasSuffix predicate on the "content_digest" field.
+func ContentDigestHasSuffix(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldHasSuffix(FieldContentDigest, v))
+}
+
+// ContentDigestEqualFold applies the EqualFold predicate on the "content_digest" field.
+func ContentDigestEqualFold(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldEqualFold(FieldContentDigest, v))
+}
+
+// ContentDigestContainsFold applies the ContainsFold predicate on the "content_digest" field.
+func ContentDigestContainsFold(v string) predicate.Snapshot {
+	return predicate.Snapshot(sql.FieldContainsFold(FieldContentDigest, v))
 }
 
 // RendererEQ applies the EQ predicate on the "renderer" field.

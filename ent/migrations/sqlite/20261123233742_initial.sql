@@ -116,7 +116,7 @@ CREATE INDEX `service_catalog_ref` ON `services` (`catalog_ref`);
 -- create index "service_owner_name" to table: "services"
 CREATE INDEX `service_owner_name` ON `services` (`owner`, `name`);
 -- create "snapshots" table
-CREATE TABLE `snapshots` (`id` text NOT NULL, `created_at` datetime NOT NULL, `renderer` text NOT NULL, `target` text NOT NULL, `digest` text NOT NULL, PRIMARY KEY (`id`), CONSTRAINT `snapshots_documents_document` FOREIGN KEY (`digest`) REFERENCES `documents` (`id`) ON DELETE NO ACTION);
+CREATE TABLE `snapshots` (`id` text NOT NULL, `created_at` datetime NOT NULL, `digest` text NOT NULL, `renderer` text NOT NULL, `target` text NOT NULL, `content_digest` text NOT NULL, PRIMARY KEY (`id`), CONSTRAINT `snapshots_documents_document` FOREIGN KEY (`content_digest`) REFERENCES `documents` (`id`) ON DELETE NO ACTION);
 -- create index "snapshot_digest" to table: "snapshots"
 CREATE UNIQUE INDEX `snapshot_digest` ON `snapshots` (`digest`);
 -- create "steps" table

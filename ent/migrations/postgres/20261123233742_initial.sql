@@ -74,7 +74,7 @@ CREATE UNIQUE INDEX "configuration_layer_revision" ON "configurations" ("layer",
 -- create "documents" table
 CREATE TABLE "documents" ("id" character varying NOT NULL, "content" text NOT NULL, PRIMARY KEY ("id"));
 -- create "snapshots" table
-CREATE TABLE "snapshots" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "renderer" character varying NOT NULL, "target" character varying NOT NULL, "digest" character varying NOT NULL, PRIMARY KEY ("id"), CONSTRAINT "snapshots_documents_document" FOREIGN KEY ("digest") REFERENCES "documents" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION);
+CREATE TABLE "snapshots" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "digest" character varying NOT NULL, "renderer" character varying NOT NULL, "target" character varying NOT NULL, "content_digest" character varying NOT NULL, PRIMARY KEY ("id"), CONSTRAINT "snapshots_documents_document" FOREIGN KEY ("content_digest") REFERENCES "documents" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION);
 -- create index "snapshot_digest" to table: "snapshots"
 CREATE UNIQUE INDEX "snapshot_digest" ON "snapshots" ("digest");
 -- create "deployments" table
