@@ -2,7 +2,6 @@ package spec
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/shiplog/shiplog/internal/fault"
@@ -39,7 +38,7 @@ func parseManifests(field, text string) ([]manifest, error) {
 	for i, document := range documents {
 		at := element(field, i)
 
-		data, twice, err := manifestJSON(at, document, &budget)
+		data, err := manifestJSON(at, document, &budget)
 		if err != nil {
 			return nil, err
 		}
@@ -53,14 +52,8 @@ func parseManifests(field, text string) ([]manifest, error) {
 			continue // only comments
 		}
 
-		before := len(all)
 		if all, err = flatten(all, at, value, 0); err != nil {
 			return nil, err
-		}
-
-		// What is given twice could hide a secret's content from the check.
-		if twice != nil && slices.ContainsFunc(all[before:], isSecret) {
-			return nil, twice
 		}
 	}
 
@@ -181,14 +174,12 @@ func checkObject(m manifest) error {
 		}
 	}
 
-	if isSecret(m) {
+	if m.object["kind"] == "Secret" {
 		return checkSecret(m, metadata)
 	}
 
 	return nil
 }
-
-func isSecret(m manifest) bool { return m.object["kind"] == "Secret" }
 
 // checkSecret refuses secrets with content: what is registered is kept for
 // ever and shown to everybody who may read the version.

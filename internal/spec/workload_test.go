@@ -159,6 +159,8 @@ func TestParseWorkloadRefusals(t *testing.T) {
 		{"manifests: secret in an annotation", nil, "apiVersion: v1\nkind: Secret\nmetadata: {name: a, annotations: {kubectl.kubernetes.io/last-applied-configuration: \"{}\"}}"},
 		{"manifests: end marker hides a document", nil, "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n...\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {b: Yw==}"},
 		{"manifests: twice in a secret", nil, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {password: aGVsbG8=}\ndata: {}"},
+		{"manifests: secret behind a second kind", nil, "apiVersion: v1\nkind: &k Secret\nkind: ConfigMap\nmetadata: {name: a}\ndata: {password: aGVsbG8=}"},
+		{"manifests: secret behind second items", nil, "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {b: aGVsbG8=}}]\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]"},
 		{"manifests: bomb", nil, bomb()},
 		{"manifests: too many", nil, strings.Repeat("---\na: 1\n", maxDocuments+1)},
 		{"manifests: bombs in many documents", nil, strings.Repeat("---\na: &a "+strings.Repeat("x", 1000)+"\nb: ["+strings.Repeat("*a,", 100)+"*a]\n", 50)},

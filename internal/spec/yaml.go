@@ -156,27 +156,50 @@ func scalarValue(field string, n *yaml.Node) (any, error) {
 
 // manifestJSON turns one YAML document into JSON by the rules of Kubernetes
 // (YAML 1.1 booleans and all), after checking that its anchors do not expand
-// beyond the budget, from which the expanded size is taken. A member that is
-// given twice is not refused but told in twice: in real manifests it happens,
-// and a cluster takes the last one.
-func manifestJSON(field string, text []byte, budget *int) (data []byte, twice, err error) {
-	if _, err := parseYAML(field, text, budget); err != nil {
-		return nil, nil, err
+// beyond the budget, from which the expanded size is taken. A member may be
+// given twice, because in real manifests it happens and a cluster takes the
+// last one; but not around a Secret, whose content it could hide from the
+// check.
+func manifestJSON(field string, text []byte, budget *int) ([]byte, error) {
+	root, err := parseYAML(field, text, budget)
+	if err != nil {
+		return nil, err
 	}
 
-	data, err = kyaml.YAMLToJSONStrict(text)
+	data, err := kyaml.YAMLToJSONStrict(text)
 	if err == nil {
-		return data, nil, nil
+		return data, nil
 	}
 
-	twice = fault.Invalid(field, "is not valid YAML: %s", yamlReason(err))
+	refused := fault.Invalid(field, "is not valid YAML: %s", yamlReason(err))
+
+	if mentionsSecret(root) {
+		return nil, refused
+	}
 
 	data, err = kyaml.YAMLToJSON(text)
 	if err != nil {
-		return nil, nil, twice
+		return nil, refused
 	}
 
-	return data, twice, nil
+	return data, nil
+}
+
+// mentionsSecret reports whether "kind: Secret" stands anywhere in the node.
+func mentionsSecret(n *yaml.Node) bool {
+	for i, content := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "kind" {
+			if content.Value == "Secret" || content.Kind == yaml.AliasNode && content.Alias.Value == "Secret" {
+				return true
+			}
+		}
+
+		if mentionsSecret(content) {
+			return true
+		}
+	}
+
+	return false
 }
 
 // yamlReason is the parser's message in one line.
