@@ -15,7 +15,7 @@ type Cost struct {
 // has been validated and has passed CheckShape; variables are coerced.
 func (c Config) CheckCost(op *ast.OperationDefinition, variables map[string]any) (Cost, error) {
 	m := meter{config: c, variables: variables}
-	cost := Cost{Requested: m.set(op.SelectionSet, 0), Maximum: c.Cost}
+	cost := Cost{Requested: m.set(op.SelectionSet, noPage), Maximum: c.Cost}
 
 	if cost.Requested > c.Cost {
 		return cost, tooComplex("the request may answer with more than %d objects: ask for smaller pages", c.Cost)
@@ -29,8 +29,11 @@ type meter struct {
 	variables map[string]any
 }
 
+// noPage says that there is no connection directly above.
+const noPage = -1
+
 // set costs a selection set; page is the size that the connection above hands
-// to its edges and nodes, 0 when there is none.
+// to its edges and nodes, or noPage.
 func (m meter) set(set ast.SelectionSet, page int) int {
 	total := 0
 
@@ -64,7 +67,7 @@ func (m meter) field(f *ast.Field, page int) int {
 	size, sized := m.size(f)
 
 	if f.Definition.Type.Elem == nil {
-		below := 0
+		below := noPage
 		if paged(f.Definition) {
 			below = m.config.PageSize
 			if sized {
@@ -77,13 +80,13 @@ func (m meter) field(f *ast.Field, page int) int {
 
 	switch {
 	case sized:
-	case page > 0 && (f.Name == "edges" || f.Name == "nodes"):
+	case page != noPage && (f.Name == "edges" || f.Name == "nodes"):
 		size = page
 	default:
 		size = m.config.ListSize
 	}
 
-	each := 1 + m.set(f.SelectionSet, 0)
+	each := 1 + m.set(f.SelectionSet, noPage)
 	if each > most/max(size, 1) {
 		return most
 	}

@@ -67,6 +67,7 @@ func (c *connection) subscribe(m message) {
 
 	c.goroutines.Go(func() {
 		defer c.ended(op)
+		defer c.survive()
 		defer cancel()
 		defer unlink()
 

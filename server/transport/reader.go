@@ -142,7 +142,11 @@ func (c *connection) initialise(payload map[string]any) {
 	}
 
 	c.init = initReceived
-	c.goroutines.Go(func() { c.admit(payload) })
+	c.goroutines.Go(func() {
+		defer c.survive()
+
+		c.admit(payload)
+	})
 }
 
 // admit asks Init, acknowledges, and ends the connection when the admission
@@ -208,4 +212,12 @@ func (c *connection) askInit(payload map[string]any) (admitted context.Context, 
 	defer late.Stop()
 
 	return c.handler.config.Init(c.ctx, payload, c.request)
+}
+
+// survive keeps a panic in a hook from ending the process: it is reported and
+// ends the connection. It is deferred by every goroutine that calls hooks.
+func (c *connection) survive() {
+	if value := recover(); value != nil {
+		c.end(c.closeOf(c.ctx, recovered(value)))
+	}
 }

@@ -130,6 +130,14 @@ func (h *Handler) pump(r *http.Request, stream *events, oc *graphql.OperationCon
 func (h *Handler) pull(ctx context.Context, oc *graphql.OperationContext, pulls chan<- pulled, written <-chan struct{}) {
 	defer close(pulls)
 
+	// A panic in a hook must not end the process: it is reported, and ends
+	// the stream.
+	defer func() {
+		if value := recover(); value != nil {
+			h.refuse(ctx, recovered(value))
+		}
+	}()
+
 	ctx, results := h.results(ctx, oc)
 	defer results.close()
 
