@@ -51,7 +51,7 @@ func main() {
 	if err := serve(ctx, logger, settings{
 		Version:  version,
 		Greeting: envOr("GREETING", "Hello"),
-		Port:     envOr("PORT", "8080"),
+		Port:     envOr("PORT", "8090"),
 		Ready:    behaviour != "neverready",
 	}); err != nil {
 		logger.Printf("error: %v", err)

@@ -15,8 +15,9 @@ type serverFlags struct {
 type serveCommand struct {
 	serverFlags
 
-	Listen string `env:"SHIPLOG_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen (${default}; $$${env})."`
-	Dev    bool   `env:"SHIPLOG_DEV" help:"For trying it and for development machines: everybody on this machine may do everything, and PROCESS targets are allowed. Listens on loopback only ($$${env})."`
+	Listen        string `env:"SHIPLOG_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen (${default}; $$${env})."`
+	Dev           bool   `env:"SHIPLOG_DEV" help:"For trying it and for development machines: everybody on this machine may do everything, and PROCESS targets are allowed. Listens on loopback only ($$${env})."`
+	StopProcesses bool   `env:"SHIPLOG_STOP_PROCESSES" help:"End what was deployed to PROCESS targets when the server ends; otherwise it runs on, and the next server adopts it ($$${env})."`
 }
 
 // Help teaches by example.
@@ -30,7 +31,8 @@ func (serveCommand) Help() string {
 // Run serves until interrupted, which is a normal end.
 func (c *serveCommand) Run(ctx context.Context, s *session, line *commands, program Program) error {
 	err := program.Serve(ctx, ServeOptions{
-		Listen: c.Listen, Database: c.Database, Data: c.Data, Dev: c.Dev, Token: line.Token, Log: s.err,
+		Listen: c.Listen, Database: c.Database, Data: c.Data, Dev: c.Dev, Token: line.Token,
+		StopProcesses: c.StopProcesses, Log: s.err,
 	}, func(url string) {
 		fmt.Fprintf(s.err, "serving on %s – GraphQL at %s/graphql, GraphiQL at %s/graphiql\n", url, url, url)
 	})

@@ -40,7 +40,7 @@ func newStory(s *session, hello, data, url string) (*story, error) {
 	}
 
 	return &story{
-		s: s, p: s.printer(), http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}},
+		s: s, p: s.printer(), http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 		url: url, hello: hello, work: work,
 	}, nil
 }
@@ -254,7 +254,7 @@ func (t *story) promoted(ctx context.Context, version, environment, position str
 }
 
 // fetch asks a deployed service, several times, because there may be several
-// instances: all must answer alike.
+// instances: all must answer alike, each over a connection of its own.
 func (t *story) fetch(ctx context.Context, base, path string, wantStatus int, want string) error {
 	const times = 4
 
