@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -36,6 +38,32 @@ func takeLock(path string) (*os.File, bool, error) {
 	}
 
 	return tryLock(path)
+}
+
+// whileLocked does the work of a detached process and gives its exit code. The
+// lock is never released: it goes with the process, so that a lock that is
+// free means that nobody is there any more.
+func whileLocked(path string, log *slog.Logger, work func() error) int {
+	lock, ok, err := takeLock(path)
+	if err != nil {
+		log.Error("take the lock", "error", err)
+
+		return 1
+	}
+
+	if !ok {
+		return 0
+	}
+
+	defer runtime.KeepAlive(lock)
+
+	if err := work(); err != nil {
+		log.Error("the process ends", "error", err)
+
+		return 1
+	}
+
+	return 0
 }
 
 // listenControl sends a mark for every wake by the control pipe. It ends when

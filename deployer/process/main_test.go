@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,15 +32,16 @@ import (
 // application that is deployed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
+		// Not os.Exit, before which the race detector waits for a second.
 		switch os.Args[1] {
 		case "process-shim":
-			os.Exit(RunShim(os.Args[2:]))
+			syscall.Exit(RunShim(os.Args[2:]))
 		case "process-proxy":
-			os.Exit(RunProxy(os.Args[2:]))
+			syscall.Exit(RunProxy(os.Args[2:]))
 		case "test-app":
-			os.Exit(runApp(os.Args[2], os.Args[3:]))
+			syscall.Exit(runApp(os.Args[2], os.Args[3:]))
 		case "test-server":
-			os.Exit(runServer(os.Args[2:]))
+			syscall.Exit(runServer(os.Args[2:]))
 		}
 	}
 
@@ -63,13 +65,30 @@ func runApp(mode string, args []string) int {
 		fmt.Println("not listening")
 	case "count":
 		count(args[0])
-	case "echo":
-		if _, err := os.Stdout.WriteString(os.Getenv("TEXT")); err != nil {
-			return 1
-		}
+	case "wild":
+		fmt.Print("a\x00b\nc\xffd\n10%\r20%\ndos\r\n", strings.Repeat("x", 1<<20), "\nafter\nno newline")
 	case "env":
 		for _, line := range os.Environ() {
 			fmt.Println(line)
+		}
+
+		for fd := range 20 {
+			if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
+				fmt.Println("fd=" + to)
+			}
+		}
+
+		fmt.Println("end")
+	case "clock":
+		for range time.Tick(20 * time.Millisecond) {
+			fmt.Println(time.Now().UnixMicro())
+		}
+	case "unwell":
+		unwell := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		if err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), unwell); err != nil { //nolint:gosec // a test
+			return 1
 		}
 	case "family":
 		// A child in the same group, and one in a session of its own.
@@ -87,8 +106,17 @@ func runApp(mode string, args []string) int {
 		fmt.Println("ignoring")
 	}
 
-	// Until a signal.
-	select {}
+	// Until a signal; a bare select would be a deadlock to the runtime.
+	signals := make(chan os.Signal, 1)
+	if mode != "stubborn" {
+		signal.Notify(signals, syscall.SIGTERM)
+	}
+
+	for range signals {
+		return 0
+	}
+
+	return 0
 }
 
 func serve(revision string) int {
@@ -167,9 +195,32 @@ func target(t *testing.T) string {
 		if left := shims(t, dir); len(left) > 0 {
 			t.Errorf("processes are left: %v", left)
 		}
+
+		ownLogs(t, dir)
 	})
 
 	return dir
+}
+
+// ownLogs checks that the detached processes met no race and did not panic.
+func ownLogs(t *testing.T, dir string) {
+	t.Helper()
+
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".log") {
+			return err
+		}
+
+		data, err := os.ReadFile(path)
+		if strings.Contains(string(data), "DATA RACE") || strings.Contains(string(data), "goroutine ") {
+			t.Errorf("%s says:\n%s", path, data)
+		}
+
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func open(t *testing.T, dir string) *Deployer {

@@ -42,23 +42,10 @@ func RunProxy(args []string) int {
 		return 2
 	}
 
-	if err := runProxy(args[0], log); err != nil {
-		log.Error("the proxy ends", "error", err)
-
-		return 1
-	}
-
-	return 0
+	return whileLocked(filepath.Join(args[0], "lock"), log, func() error { return runProxy(args[0], log) })
 }
 
 func runProxy(dir string, log *slog.Logger) (err error) {
-	lock, ok, err := takeLock(filepath.Join(dir, "lock"))
-	if err != nil || !ok {
-		return err
-	}
-
-	defer func() { err = errors.Join(err, lock.Close()) }()
-
 	woken, control, err := listenControl(dir)
 	if err != nil {
 		return err

@@ -36,26 +36,15 @@ func RunShim(args []string) int {
 	// its thread until the process ends.
 	runtime.LockOSThread()
 
-	if err := runShim(runDir(args[0]), log); err != nil {
-		log.Error("the shim ends", "error", err)
+	dir := runDir(args[0])
 
-		return 1
-	}
-
-	return 0
+	return whileLocked(dir.lock(), log, func() error { return runShim(dir, log) })
 }
 
 func runShim(dir runDir, log *slog.Logger) (err error) {
-	lock, ok, err := takeLock(dir.lock())
-	if err != nil || !ok {
-		return err
-	}
-
-	defer func() { err = errors.Join(err, lock.Close()) }()
-
 	s := &shim{dir: dir, log: log}
 	if found, err := readJSON(dir.spec(), &s.spec); err != nil || !found {
-		return errors.Join(err, errors.New("there is no run here"))
+		return errors.Join(errors.New("there is no run here"), err)
 	}
 
 	if s.out, err = openSegments(string(dir), s.spec.SegmentBytes, s.spec.Segments); err != nil {
