@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,6 +118,7 @@ func fanOut(b *testing.B, mode string, viewers int, every time.Duration) {
 		b.Fatal(err)
 	}
 
+	idle := heldMemory()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), viewersEnv+"="+server.URL, countEnv+"="+strconv.Itoa(viewers),
 		messagesEnv+"="+strconv.Itoa(b.N), modeEnv+"="+mode)
@@ -135,6 +137,8 @@ func fanOut(b *testing.B, mode string, viewers int, every time.Duration) {
 	if line, err := said.ReadString('\n'); err != nil {
 		b.Fatal(line, err)
 	}
+
+	held := heldMemory() - idle
 
 	b.ResetTimer()
 
@@ -159,11 +163,22 @@ func fanOut(b *testing.B, mode string, viewers int, every time.Duration) {
 	spent := float64((processTime(b) - used).Nanoseconds())
 	b.ReportMetric(spent/delivered/1e3, "cpu-µs/message")
 	b.ReportMetric(spent/delivered/linesEach/1e3, "cpu-µs/line")
+	b.ReportMetric(float64(held)/float64(viewers)/1e3, "kB/viewer")
 	b.ReportMetric(delivered*linesEach/b.Elapsed().Seconds(), "lines/s")
 
 	if err := child.Wait(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// heldMemory gives the bytes of heap and stacks after a collection.
+func heldMemory() int64 {
+	var stats runtime.MemStats
+
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+
+	return int64(stats.HeapAlloc + stats.StackInuse)
 }
 
 func processTime(b *testing.B) time.Duration {

@@ -29,4 +29,23 @@
 // [Sharer] may take a subscription over and yield results that are encoded
 // once for all its viewers; what is left per viewer is a frame header and its
 // part of one gathered write.
+//
+// # How a WebSocket connection ends
+//
+//	1000, …  what the client closed with
+//	1009     a message larger than MaxMessage
+//	1012     the server restarts: connect again
+//	1013     too many connections of the caller, or admission is not possible now: try later
+//	4400     a message that the protocol does not describe, a binary frame included
+//	4401     subscribe before the acknowledgement; the admission was refused, has ended or was withdrawn
+//	4403     the admission was refused with FORBIDDEN
+//	4406     the client does not speak graphql-transport-ws
+//	4408     no connection_init within InitTimeout
+//	4409     the id of an operation that runs was used again
+//	4429     a second connection_init
+//
+// Without a close frame end connections whose peer is silent for nearly two
+// ping intervals or does not take a write within WriteTimeout. An operation
+// over MaxOperations (100 by default) is refused alone, by an `error` message
+// with the code RATE_LIMITED.
 package transport

@@ -32,6 +32,7 @@ func LastEventID(ctx context.Context) string {
 // browser's EventSource shows nothing of other statuses.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphql.OperationContext, errs gqlerror.List) {
 	if err := h.openStream(); err != nil {
+		w.Header().Set("Retry-After", "5")
 		h.reject(w, r, accepted{}, &rejection{status: http.StatusServiceUnavailable, cause: err})
 
 		return

@@ -10,29 +10,37 @@ const url = new URL(root.dataset.endpoint, window.location.href);
 const socketURL = new URL(url);
 socketURL.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
 
-let current = { key: undefined, fetcher: undefined };
+const post = GraphiQL.createFetcher({ url: url.href, enableIncrementalDelivery: false });
 
-function fetcherFor(headers) {
+let socket;
+
+// clientFor keeps one client, for the headers that were used last.
+function clientFor(headers) {
   const key = JSON.stringify(headers ?? {});
 
-  if (current.key !== key) {
-    const wsClient = createClient({
-      url: socketURL.href,
-      connectionParams: headers,
-      retryAttempts: Infinity,
-    });
-    current.client?.dispose();
-    current = {
-      key,
-      client: wsClient,
-      fetcher: GraphiQL.createFetcher({ url: url.href, wsClient, enableIncrementalDelivery: false }),
-    };
+  if (socket?.key !== key) {
+    socket?.client.dispose();
+    socket = { key, client: createClient({ url: socketURL.href, connectionParams: headers, retryAttempts: Infinity }) };
   }
 
-  return current.fetcher;
+  return socket.client;
 }
 
-const fetcher = (params, options) => fetcherFor(options?.headers)(params, options);
+function isSubscription({ operationName }, document) {
+  return document?.definitions.some(
+    (d) =>
+      d.kind === 'OperationDefinition' &&
+      d.operation === 'subscription' &&
+      (!operationName || d.name?.value === operationName),
+  );
+}
+
+// GraphiQL's own WebSocket fetcher loses events that come right before the
+// completion; graphql-ws's iterator does not.
+const fetcher = (params, options) =>
+  isSubscription(params, options?.documentAST)
+    ? clientFor(options.headers).iterate(params)
+    : post(params, options);
 
 ReactDOM.createRoot(root).render(
   React.createElement(GraphiQL, { fetcher, shouldPersistHeaders: false, isHeadersEditorEnabled: true }),
