@@ -66,7 +66,10 @@ func (d *Deployer) install(dir unitDir, act deployer.Act, p spec.Process, a anch
 		a.Verdict, a.Diagnosis = "", nil
 	}
 
+	// The same content may have come by another name.
+	same.Version, same.VersionName = act.Version, act.VersionName
 	a.Target = same.Name
+
 	for i := range a.Generations {
 		// What never served is not needed by anybody; what serves does so
 		// until the target is ready.

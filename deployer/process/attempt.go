@@ -35,9 +35,7 @@ func (s *shim) attempt() error {
 	}
 
 	s.state.Phase, s.state.Process = phaseRunning, cmd.Process.Pid
-	if err := s.save(); err != nil {
-		return errors.Join(err, kill(-cmd.Process.Pid, syscall.SIGKILL), ignoreExit(cmd.Wait()))
-	}
+	s.save()
 
 	var reading sync.WaitGroup
 	for _, c := range captures {
@@ -164,7 +162,7 @@ func (s *shim) attend(waited <-chan error) (err error) {
 		case change := <-changes:
 			s.state.Ready, s.state.ProbeError = change.Ready, change.Err
 			s.state.EverReady = s.state.EverReady || change.Ready
-			err = errors.Join(err, s.save())
+			s.save()
 		case <-grace:
 			err = errors.Join(err, kill(-s.state.Process, syscall.SIGKILL))
 		case sig := <-s.signals:
@@ -173,6 +171,8 @@ func (s *shim) attend(waited <-chan error) (err error) {
 		case <-s.woken:
 			look = time.After(0)
 		case <-look:
+			s.saveAgain()
+
 			wait := s.stopIn()
 			if s.terminated {
 				wait = 0
@@ -184,7 +184,8 @@ func (s *shim) attend(waited <-chan error) (err error) {
 			case wait == 0:
 				cancel()
 				s.state.Ready = false
-				err = errors.Join(err, s.save(), kill(-s.state.Process, syscall.SIGTERM))
+				s.save()
+				err = errors.Join(err, kill(-s.state.Process, syscall.SIGTERM))
 				grace, look = time.After(s.spec.Grace), nil
 			case wait > 0:
 				look = time.After(min(wait, glance))

@@ -27,14 +27,15 @@ type capture struct {
 	stream  byte
 	attempt int
 
-	mu      sync.Mutex
-	closing bool
+	// closing: the end of the wait is set. closed: there is nothing more.
+	mu              sync.Mutex
+	closing, closed bool
 }
 
 // run reads to the end of the stream; write takes each piece, split into
 // lines, at once.
 func (c *capture) run(write func(stream byte, attempt int, feed func(emitter))) (err error) {
-	defer func() { err = errors.Join(err, c.pipe.Close()) }()
+	defer func() { err = errors.Join(err, c.close()) }()
 
 	var (
 		split splitter
@@ -91,14 +92,22 @@ func (c *capture) finish() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	c.closing = true
-
-	err := c.pipe.SetReadDeadline(time.Now().Add(lastWords))
-	if errors.Is(err, os.ErrClosed) {
-		return nil // it has come to its end
+	if c.closed {
+		return nil
 	}
 
-	return err
+	c.closing = true
+
+	return c.pipe.SetReadDeadline(time.Now().Add(lastWords))
+}
+
+func (c *capture) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.closed = true
+
+	return c.pipe.Close()
 }
 
 func (c *capture) isClosing() bool {
@@ -122,7 +131,10 @@ func (s *shim) write(stream byte, attempt int, feed func(emitter)) {
 		})
 	})
 
-	if err := s.out.flush(); err != nil {
+	err := s.out.flush()
+	if err != nil && !s.losing {
 		s.log.Error("output is lost", "error", err)
 	}
+
+	s.losing = err != nil
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Observe says what runs for the unit. Instances that were asked to stop do
-// not count.
+// not count; of a content that still serves while another one is on its way,
+// none are desired.
 func (d *Deployer) Observe(ctx context.Context, u deployer.Unit) (deployer.Observation, error) {
 	d.reap()
 

@@ -92,11 +92,20 @@ type cachedState struct {
 }
 
 func (p *proxy) serve(ctx context.Context, woken <-chan struct{}) error {
+	failing := false
+
 	for {
 		end, err := p.look()
-		if err != nil || end {
-			return err
+		if end {
+			return nil
 		}
+
+		// Out of descriptors, or of disk: what it has taken goes on.
+		if err != nil && !failing {
+			p.log.Error("look at the routes; trying on", "error", err)
+		}
+
+		failing = err != nil
 
 		select {
 		case <-ctx.Done():
@@ -139,10 +148,14 @@ func (p *proxy) look() (bool, error) {
 		return false, nil
 	}
 
+	state := proxyState{Process: os.Getpid(), Revision: now.Revision, Errors: failed}
+	if err := writeJSON(proxyStateFile(p.dir), state, false); err != nil {
+		return false, err
+	}
+
 	p.revision, p.errors = now.Revision, failed
 
-	return false, writeJSON(proxyStateFile(p.dir),
-		proxyState{Process: os.Getpid(), Revision: p.revision, Errors: failed}, false)
+	return false, nil
 }
 
 // listen opens and closes listeners, and gives the ports that it cannot open.

@@ -83,12 +83,14 @@ type shim struct {
 	log     *slog.Logger
 	woken   <-chan struct{}
 	signals <-chan os.Signal
-	// terminated: a SIGTERM came.
-	terminated bool
+	// terminated: a SIGTERM came. unsaved: the state on disk is an old one.
+	terminated, unsaved bool
 
-	// mu guards out: both streams write to it.
-	mu  sync.Mutex
-	out *segmentWriter
+	// mu guards out, to which both streams write, and losing: the last write
+	// failed.
+	mu     sync.Mutex
+	out    *segmentWriter
+	losing bool
 }
 
 func (s *shim) supervise() error {
@@ -100,12 +102,16 @@ func (s *shim) supervise() error {
 
 	for {
 		if stop, err := s.pause(0); err != nil || stop {
-			return errors.Join(err, s.end())
+			s.end()
+
+			return err
 		}
 
 		started := time.Now()
 		if err := s.attempt(); err != nil {
-			return errors.Join(err, s.end())
+			s.end()
+
+			return err
 		}
 
 		if time.Since(started) >= soundRun {
@@ -113,16 +119,18 @@ func (s *shim) supervise() error {
 		}
 
 		if s.stopWanted() {
-			return s.end()
+			s.end()
+
+			return nil
 		}
 
 		s.state.Phase = phaseBackoff
-		if err := s.save(); err != nil {
-			return err
-		}
+		s.save()
 
 		if stop, err := s.pause(backoff); err != nil || stop {
-			return errors.Join(err, s.end())
+			s.end()
+
+			return err
 		}
 
 		backoff = min(backoff*2, s.spec.BackoffMax)
@@ -147,17 +155,32 @@ func (s *shim) begin() error {
 	s.state = earlier
 	s.state.Shim, s.state.Boot, s.state.Process = os.Getpid(), boot, 0
 	s.state.Phase, s.state.Ready = phaseStarting, false
+	s.save()
 
-	return s.save()
+	return nil
 }
 
-func (s *shim) end() error {
+func (s *shim) end() {
 	s.state.Phase, s.state.Ready, s.state.Process = phaseStopped, false, 0
-
-	return s.save()
+	s.save()
 }
 
-func (s *shim) save() error { return writeJSON(s.dir.state(), s.state, false) }
+// save writes the state. A disk that is full is no reason to end a container:
+// it is tried again.
+func (s *shim) save() {
+	err := writeJSON(s.dir.state(), s.state, false)
+	if err != nil && !s.unsaved {
+		s.log.Error("the state is not written; trying on", "error", err)
+	}
+
+	s.unsaved = err != nil
+}
+
+func (s *shim) saveAgain() {
+	if s.unsaved {
+		s.save()
+	}
+}
 
 // pause waits, and reports whether the run has to stop.
 func (s *shim) pause(d time.Duration) (bool, error) {
@@ -173,6 +196,7 @@ func (s *shim) pause(d time.Duration) (bool, error) {
 				return false, err
 			}
 		case <-time.After(glance):
+			s.saveAgain()
 		}
 	}
 
