@@ -169,12 +169,7 @@ func findLayer(ctx context.Context, tx *store.Tx, in SetConfiguration) (l layer,
 		return l, err
 	}
 
-	query := tx.Environment.Query().Where(environment.ID(l.environment.ID))
-	if !tx.Embedded() {
-		query = query.ForUpdate()
-	}
-
-	l.environment, err = query.Only(ctx)
+	l.environment, err = tx.Environment.Query().Where(environment.ID(l.environment.ID), tx.Lock).Only(ctx)
 
 	return l, err
 }

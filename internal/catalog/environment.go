@@ -364,12 +364,7 @@ func lockedEnvironment(ctx context.Context, tx *store.Tx, ref string) (*db.Envir
 		return nil, err
 	}
 
-	query := tx.Environment.Query().Where(environment.ID(row.ID))
-	if !tx.Embedded() {
-		query = query.ForUpdate()
-	}
-
-	return query.Only(ctx)
+	return tx.Environment.Query().Where(environment.ID(row.ID), tx.Lock).Only(ctx)
 }
 
 // refuseUnfinished refuses to pull the ground from under a deployment.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"unicode/utf8"
 
-	entsql "entgo.io/ent/dialect/sql"
-
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/environment"
 	"github.com/shiplog/shiplog/ent/db/rule"
@@ -117,10 +115,5 @@ func found[T any](row T, err error) func(field, noun, ref string) (T, error) {
 // LockService locks the row until the transaction ends: registrations of one
 // service are one after the other.
 func LockService(ctx context.Context, tx *store.Tx, serviceID string) (*db.Service, error) {
-	query := tx.Service.Query().Where(service.ID(serviceID))
-	if !tx.Embedded() {
-		query = query.ForUpdate(entsql.WithLockTables(service.Table))
-	}
-
-	return query.Only(ctx)
+	return tx.Service.Query().Where(service.ID(serviceID), tx.Lock).Only(ctx)
 }

@@ -449,3 +449,42 @@ func workloadOf(kind version.WorkloadKind, content string) spec.Workload {
 	return spec.Workload{Score: []byte(content)}
 }
 
+// CreateMissing finds, and creates where need be, the service and version that
+// a recorded deployment refers to by name. Such a version can only be
+// recorded.
+func (c *Catalog) CreateMissing(ctx context.Context, tx *store.Tx, serviceName, versionName string, builtAt time.Time) (*db.Service, *db.Version, error) {
+	service, err := FindService(ctx, tx.Client, "service", serviceName)
+
+	if fault.Is(err, fault.NotFound) {
+		if err := spec.ValidateName("service", serviceName); err != nil {
+			return nil, nil, err
+		}
+
+		service, err = createService(ctx, tx, CreateService{Name: serviceName})
+	}
+
+	if err != nil {
+		return nil, nil, err
+	}
+
+	found, err := FindVersion(ctx, tx.Client, "version", service, versionName)
+	if err == nil || !fault.Is(err, fault.NotFound) {
+		return service, found, err
+	}
+
+	yes := true
+
+	cand, err := RegisterVersion{Version: versionName, BuiltAt: &builtAt, Backfill: &yes, Workload: &WorkloadInput{}}.check()
+	if err != nil {
+		return nil, nil, err
+	}
+
+	result, err := c.register(ctx, tx, service, cand)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	found, err = FindVersion(ctx, tx.Client, "version", service, result.ID)
+
+	return service, found, err
+}

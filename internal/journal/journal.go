@@ -169,12 +169,7 @@ func (p *pending) append(ctx context.Context, tx *store.Tx) error {
 }
 
 func lockHead(ctx context.Context, tx *store.Tx) (*db.JournalHead, error) {
-	query := tx.JournalHead.Query().Where(journalhead.ID(1))
-	if !tx.Embedded() {
-		query = query.ForUpdate()
-	}
-
-	head, err := query.Only(ctx)
+	head, err := tx.JournalHead.Query().Where(journalhead.ID(1), tx.Lock).Only(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lock the journal: %w", err)
 	}

@@ -117,12 +117,7 @@ func (tx *Tx) createLease(ctx context.Context, held *Held, now time.Time) error 
 }
 
 func lockLease(ctx context.Context, tx *Tx, name string) (*db.Lease, error) {
-	query := tx.Lease.Query().Where(lease.ID(name))
-	if !tx.Embedded() {
-		query = query.ForUpdate()
-	}
-
-	return query.Only(ctx)
+	return tx.Lease.Query().Where(lease.ID(name), tx.Lock).Only(ctx)
 }
 
 // dead reports whether the lease ran out by the database's clock and was seen
@@ -143,9 +138,10 @@ func (l *Leases) dead(row *db.Lease, now time.Time) bool {
 
 // Watch looks at all leases so that the ones that are not renewed are known as
 // dead when their term is over. The ticker of every replica calls it.
-// It gives the names of those that may be taken now.
-func (l *Leases) Watch(ctx context.Context) (takeable map[string]bool, err error) {
-	rows, err := l.store.Read.Lease.Query().All(ctx)
+// It gives the names of the leases that somebody has and that may not be taken
+// now.
+func (l *Leases) Watch(ctx context.Context) (taken map[string]bool, err error) {
+	rows, err := l.store.Read.Lease.Query().Where(lease.OwnerNEQ("")).All(ctx)
 	if err != nil {
 		return nil, Classify(err)
 	}
@@ -155,14 +151,14 @@ func (l *Leases) Watch(ctx context.Context) (takeable map[string]bool, err error
 		return nil, err
 	}
 
-	takeable = make(map[string]bool, len(rows))
+	taken = make(map[string]bool, len(rows))
 	known := make(map[string]bool, len(rows))
 
 	for _, row := range rows {
 		known[row.ID] = true
 
-		if row.Owner == "" || row.Owner != l.owner && l.dead(row, now) {
-			takeable[row.ID] = true
+		if row.Owner == l.owner || !l.dead(row, now) {
+			taken[row.ID] = true
 		}
 	}
 
@@ -175,7 +171,7 @@ func (l *Leases) Watch(ctx context.Context) (takeable map[string]bool, err error
 		}
 	}
 
-	return takeable, nil
+	return taken, nil
 }
 
 // Renew renews the lease. Errors: ErrNotOwner when it was lost.
@@ -208,19 +204,12 @@ func (l *Leases) Release(ctx context.Context, held *Held) error {
 // Fence makes sure that the lease is still ours until the transaction ends:
 // every write in the lease's name begins with it. Errors: ErrNotOwner.
 func (tx *Tx) Fence(ctx context.Context, held *Held) error {
-	query := tx.Lease.Query().Where(lease.ID(held.Name), lease.Owner(held.Owner), lease.Epoch(held.Epoch))
-	if !tx.Embedded() {
-		query = query.ForShare()
-	}
-
-	switch ok, err := query.Exist(ctx); {
-	case err != nil:
-		return err
-	case !ok:
+	_, err := tx.Lease.Query().Where(lease.ID(held.Name), lease.Owner(held.Owner), lease.Epoch(held.Epoch), tx.LockShared).Only(ctx)
+	if db.IsNotFound(err) {
 		return ErrNotOwner
 	}
 
-	return nil
+	return err
 }
 
 // ForgetDead gives every lease free. Only for an embedded database, whose file

@@ -53,6 +53,21 @@ func (tx *Tx) Raw() entsql.ExecQuerier { return tx.raw }
 // Embedded reports whether the database is SQLite.
 func (tx *Tx) Embedded() bool { return tx.store.Embedded() }
 
+// Lock, as a predicate of an ent query, locks the rows that it reads until the
+// transaction ends. Rows that refer to them can still be inserted.
+func (tx *Tx) Lock(s *entsql.Selector) {
+	if !tx.Embedded() {
+		s.For(entsql.LockStrength("NO KEY UPDATE"))
+	}
+}
+
+// LockShared is Lock for those who only need the rows to stay as they are.
+func (tx *Tx) LockShared(s *entsql.Selector) {
+	if !tx.Embedded() {
+		s.For(entsql.LockShare)
+	}
+}
+
 // Last registers a function to be run after the body, in the order of their
 // registration, as the last statements before COMMIT.
 func (tx *Tx) Last(f func(ctx context.Context) error) { tx.last = append(tx.last, f) }

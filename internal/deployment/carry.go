@@ -1,0 +1,399 @@
+package deployment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/shiplog/shiplog/deployer"
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/deployment"
+	"github.com/shiplog/shiplog/ent/db/step"
+	"github.com/shiplog/shiplog/internal/access"
+	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/spec"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+const (
+	// applyAttempts and applyBackoff bound how often a target that refuses
+	// without having changed anything is asked again.
+	applyAttempts = 4
+	applyBackoff  = 200 * time.Millisecond
+	// watchEvery is how often a rollout looks whether it is to stop.
+	watchEvery = 250 * time.Millisecond
+)
+
+// carry carries one deployment on until its end, or until it waits.
+func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			// A deployer's or renderer's bug ends this deployment, not the
+			// program.
+			e.log.ErrorContext(ctx, "a step panicked", "deployment", d.ID, "panic", p, "stack", string(debug.Stack()))
+
+			err = e.end(ctx, held, d, deployment.StatusERRORED, "a fault of the program ended it; see the server's log", nil)
+		}
+	}()
+
+	if d.StopRequestedAt != nil {
+		return e.stop(ctx, held, d)
+	}
+
+	act := deployer.Act{
+		Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
+		Deployment: d.ID, Epoch: held.Epoch,
+	}
+	if v := d.Edges.Version; v != nil {
+		act.Version, act.VersionName = v.ID, v.Name
+	}
+
+	p, err := e.planOf(ctx, d)
+	if err != nil {
+		return e.cannotPlan(ctx, held, d, err)
+	}
+
+	act.Snapshot, act.Digest = p.snapshot, p.digest
+
+	if started, err := e.begin(ctx, held, d, p); err != nil || !started {
+		return err
+	}
+
+	target := e.deployers[spec.TargetKind(d.Edges.Target.Kind)]
+
+	if applied, err := e.apply(ctx, held, d, target, act); err != nil || !applied {
+		return err
+	}
+
+	return e.rollout(ctx, held, d, target, act)
+}
+
+// cannotPlan ends a deployment whose snapshot cannot be made. What only is
+// not to be had now is tried again later.
+func (e *Engine) cannotPlan(ctx context.Context, held *store.Held, d *db.Deployment, cause error) error {
+	var refusal *fault.Error
+	if !errors.As(cause, &refusal) || refusal.Code == fault.Unavailable || refusal.Code == fault.Internal {
+		return cause
+	}
+
+	reason := refusal.Message
+	if refusal.Field != "" {
+		reason = refusal.Field + ": " + reason
+	}
+
+	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
+		if Final(d.Status) {
+			return nil
+		}
+
+		if s := steps[step.KindPLAN]; s.Status == step.StatusPENDING {
+			if err := mark(ctx, tx, access.Engine().Actor, d, s, step.StatusFAILED, held.Epoch, reason); err != nil {
+				return err
+			}
+		}
+
+		return e.finish(ctx, tx, access.Engine().Actor, p, d, deployment.StatusFAILED, "it cannot be planned: "+reason, nil)
+	})
+}
+
+// begin stores the plan, takes the slot and says that the target is about to
+// be told, in one transaction. It reports false when the deployment is not to
+// go on. One that has begun already goes on where it was.
+func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, plan planned) (started bool, err error) {
+	return started, e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, now *db.Deployment, steps map[step.Kind]*db.Step) error {
+		started = false
+		actor := access.Engine().Actor
+		apply := steps[step.KindAPPLY]
+
+		switch {
+		case Final(now.Status) || now.StopRequestedAt != nil || waitsForAttention(now):
+			return nil
+		case now.ActedAt != nil: // begun before, by us or by an owner that is gone
+			started = true
+
+			if apply.Status == step.StatusSUCCEEDED || apply.Status == step.StatusRUNNING && apply.Epoch == held.Epoch {
+				return nil
+			}
+
+			if err := mark(ctx, tx, actor, now, apply, step.StatusRUNNING, held.Epoch, "taken up again"); err != nil {
+				return err
+			}
+
+			return e.lines.Step(ctx, tx, now.ID, apply.Name, "taken up again by "+held.Owner)
+		}
+
+		snapshotID, err := putSnapshot(ctx, tx, plan)
+		if err != nil {
+			return err
+		}
+
+		if err := mark(ctx, tx, actor, now, steps[step.KindPLAN], step.StatusSUCCEEDED, held.Epoch, plan.digest); err != nil {
+			return err
+		}
+
+		_, err = become(ctx, tx, actor, now, deployment.StatusRUNNING, "", func(u *db.DeploymentUpdateOne) {
+			u.SetSnapshotID(snapshotID).SetLayers(plan.layers).SetHoldsSlot(true).SetActedAt(store.Now())
+		})
+		if err != nil {
+			return err
+		}
+
+		if err := mark(ctx, tx, actor, now, apply, step.StatusRUNNING, held.Epoch, ""); err != nil {
+			return err
+		}
+
+		if err := tx.Placement.UpdateOneID(p.ID).SetAppliedID(now.ID).Exec(ctx); err != nil {
+			return err
+		}
+
+		started = true
+
+		if err := e.lines.Step(ctx, tx, now.ID, "plan", "planned "+name(now.Edges.Service, now.Edges.Version, now.Edges.Environment), "snapshot "+plan.digest); err != nil {
+			return err
+		}
+
+		return e.lines.Step(ctx, tx, now.ID, "apply", "applying")
+	})
+}
+
+// apply tells the target what is wanted. It reports false when the deployment
+// is not to go on.
+func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, target deployer.Deployer, act deployer.Act) (bool, error) {
+	var (
+		applied deployer.Applied
+		err     error
+	)
+
+	for attempt := 1; ; attempt++ {
+		// Said again by every owner, also when it was done: the target has
+		// to know whom to listen to.
+		applied, err = target.Apply(ctx, act)
+		if err == nil {
+			break
+		}
+
+		switch {
+		case errors.Is(err, deployer.ErrFenced), ctx.Err() != nil:
+			return false, err
+		case errors.Is(err, deployer.ErrUnknown):
+			return false, e.unknown(ctx, held, d, step.KindAPPLY, err)
+		case attempt == applyAttempts:
+			return false, e.end(ctx, held, d, deployment.StatusERRORED, "the target did not take it: "+err.Error(), nil)
+		}
+
+		e.log.WarnContext(ctx, "the target did not take it, trying again", "deployment", d.ID, "attempt", attempt, "error", err)
+
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(applyBackoff << attempt):
+		}
+	}
+
+	return true, e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, _ *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
+		if steps[step.KindAPPLY].Status != step.StatusRUNNING {
+			return nil // an owner before us has stored it
+		}
+
+		actor := access.Engine().Actor
+		message := "taken by the target"
+
+		if applied.Unchanged {
+			message = "no change: the target has exactly this already"
+		}
+
+		if err := mark(ctx, tx, actor, d, steps[step.KindAPPLY], step.StatusSUCCEEDED, held.Epoch, message); err != nil {
+			return err
+		}
+
+		_, err := become(ctx, tx, actor, d, deployment.StatusVERIFYING, "", func(u *db.DeploymentUpdateOne) { u.SetEndpoints(applied.Endpoints) })
+		if err != nil {
+			return err
+		}
+
+		if err := mark(ctx, tx, actor, d, steps[step.KindROLLOUT], step.StatusRUNNING, held.Epoch, ""); err != nil {
+			return err
+		}
+
+		return e.lines.Step(ctx, tx, d.ID, "apply", append(applied.Changes, message)...)
+	})
+}
+
+// rollout watches until it works or does not.
+func (e *Engine) rollout(ctx context.Context, held *store.Held, d *db.Deployment, target deployer.Deployer, act deployer.Act) error {
+	limit := time.Now().Add(rolloutLimit)
+	watched := time.Now()
+	said := ""
+
+	for {
+		progress, err := target.Rollout(ctx, act)
+
+		switch {
+		case errors.Is(err, deployer.ErrUnknown):
+			return e.unknown(ctx, held, d, step.KindROLLOUT, err)
+		case err != nil:
+			return err
+		case progress.Verdict == deployer.Ready:
+			return e.end(ctx, held, d, deployment.StatusSUCCEEDED, "", nil, progress.Message)
+		case progress.Verdict == deployer.Failed:
+			return e.failed(ctx, held, d, target, act, progress.Diagnosis)
+		case time.Now().After(limit):
+			return e.failed(ctx, held, d, target, act, &deployer.Diagnosis{
+				Kind: deployer.TimedOut, Summary: fmt.Sprintf("nothing conclusive within %s: %s", rolloutLimit, progress.Message),
+			})
+		}
+
+		if progress.Message != "" && progress.Message != said {
+			said = progress.Message
+
+			if err := e.say(ctx, held, d, said); err != nil {
+				return err
+			}
+		}
+
+		if time.Since(watched) >= watchEvery {
+			watched = time.Now()
+
+			now, err := e.store.Read.Deployment.Get(ctx, d.ID)
+			if err != nil {
+				return store.Classify(err)
+			}
+
+			if now.StopRequestedAt != nil {
+				now.Edges = d.Edges
+
+				return e.stop(ctx, held, now)
+			}
+		}
+
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(e.poll):
+		}
+	}
+}
+
+func (e *Engine) say(ctx context.Context, held *store.Held, d *db.Deployment, lines ...string) error {
+	return e.store.WithTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.Fence(ctx, held); err != nil {
+			return err
+		}
+
+		return e.lines.Step(ctx, tx, d.ID, "rollout", lines...)
+	})
+}
+
+// failed takes back what can be taken back and ends the deployment with its
+// diagnosis.
+func (e *Engine) failed(ctx context.Context, held *store.Held, d *db.Deployment, target deployer.Deployer, act deployer.Act, diagnosis *deployer.Diagnosis) error {
+	left, err := target.Abandon(ctx, act)
+	if err != nil {
+		return err
+	}
+
+	lines := []string{string(diagnosis.Kind) + ": " + diagnosis.Summary}
+	if diagnosis.Advice != "" {
+		lines = append(lines, diagnosis.Advice)
+	}
+
+	return e.end(ctx, held, d, deployment.StatusFAILED, diagnosis.Summary, diagnosis, append(lines, left.Message)...)
+}
+
+// end brings the deployment to a final status, in the lease's name.
+func (e *Engine) end(ctx context.Context, held *store.Held, d *db.Deployment, to deployment.Status, reason string, diagnosis *deployer.Diagnosis, lines ...string) error {
+	var raw json.RawMessage
+
+	if diagnosis != nil {
+		var err error
+		if raw, err = json.Marshal(diagnosis); err != nil {
+			return fmt.Errorf("write diagnosis: %w", err)
+		}
+	}
+
+	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment, _ map[step.Kind]*db.Step) error {
+		if Final(d.Status) {
+			return nil
+		}
+
+		if said := notEmpty(lines); len(said) > 0 {
+			if err := e.lines.Step(ctx, tx, d.ID, "rollout", said...); err != nil {
+				return err
+			}
+		}
+
+		return e.finish(ctx, tx, access.Engine().Actor, p, d, to, reason, func(u *db.DeploymentUpdateOne) {
+			if raw != nil {
+				u.SetDiagnosis(raw)
+			}
+		})
+	})
+}
+
+func notEmpty(lines []string) []string {
+	var kept []string
+
+	for _, line := range lines {
+		if strings.TrimSpace(line) != "" {
+			kept = append(kept, line)
+		}
+	}
+
+	return kept
+}
+
+// unknown stores that nobody knows whether a step was done: a person decides.
+func (e *Engine) unknown(ctx context.Context, held *store.Held, d *db.Deployment, kind step.Kind, cause error) error {
+	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, _ *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
+		if Final(d.Status) {
+			return nil
+		}
+
+		actor := access.Engine().Actor
+		if err := mark(ctx, tx, actor, d, steps[kind], step.StatusUNKNOWN, held.Epoch, cause.Error()); err != nil {
+			return err
+		}
+
+		reason := "the outcome of " + steps[kind].Name + " is not known: look at the target, then resolveStep"
+		if _, err := become(ctx, tx, actor, d, deployment.StatusWAITING, reason, nil); err != nil {
+			return err
+		}
+
+		return e.lines.Step(ctx, tx, d.ID, steps[kind].Name, reason)
+	})
+}
+
+// stop ends a deployment that somebody asked to stop, at this safe point.
+func (e *Engine) stop(ctx context.Context, held *store.Held, d *db.Deployment) error {
+	said := "nothing was applied"
+
+	if d.ActedAt != nil {
+		p, err := e.planOf(ctx, d)
+		if err != nil {
+			return err
+		}
+
+		act := deployer.Act{
+			Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
+			Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest,
+		}
+
+		left, err := e.deployers[spec.TargetKind(d.Edges.Target.Kind)].Abandon(ctx, act)
+		if err != nil {
+			return err
+		}
+
+		said = left.Message
+	}
+
+	reason := value(d.StopReason)
+	if said != "" {
+		reason += "; " + said
+	}
+
+	return e.end(ctx, held, d, deployment.StatusCANCELLED, reason, nil)
+}

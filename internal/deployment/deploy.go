@@ -1,0 +1,240 @@
+package deployment
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/deployment"
+	"github.com/shiplog/shiplog/internal/access"
+	"github.com/shiplog/shiplog/internal/catalog"
+	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/id"
+	"github.com/shiplog/shiplog/internal/journal"
+	"github.com/shiplog/shiplog/internal/spec"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// maxReason bounds reasons, in bytes.
+const maxReason = 1000
+
+// Override passes a lock, hold or block.
+type Override struct{ Reason string }
+
+// act is what all acts of people and CI have in common.
+type act struct {
+	Reason          *string
+	Preempt         *bool
+	Override        *Override
+	ExpectedCurrent *string
+}
+
+func (a act) validate() error {
+	if a.Reason != nil {
+		if err := spec.ValidateText("reason", *a.Reason, maxReason); err != nil {
+			return err
+		}
+	}
+
+	if a.Override != nil {
+		if strings.TrimSpace(a.Override.Reason) == "" {
+			return fault.Invalid("override.reason", "want the reason for passing what stands against it")
+		}
+
+		return spec.ValidateText("override.reason", a.Override.Reason, maxReason)
+	}
+
+	return nil
+}
+
+func (a act) request(caller access.Caller, kind deployment.Kind) request {
+	r := request{
+		kind: kind, cause: causeOf(caller), actor: caller.Actor, source: "graphql", reason: a.Reason,
+		preempt: value(a.Preempt), expected: a.ExpectedCurrent,
+	}
+	if a.Override != nil {
+		r.override = &a.Override.Reason
+	}
+
+	return r
+}
+
+func causeOf(caller access.Caller) deployment.Cause {
+	if caller.Actor.Kind == journal.CI {
+		return deployment.CauseCI
+	}
+
+	return deployment.CauseUSER
+}
+
+// Deploy is the input of deploy.
+type Deploy struct {
+	Service         string
+	Environment     string
+	Version         string
+	Reason          *string
+	DryRun          *bool
+	Preempt         *bool
+	Override        *Override
+	ExpectedCurrent *string
+	IdempotencyKey  *string `json:"-"`
+}
+
+func (in Deploy) act() act {
+	return act{Reason: in.Reason, Preempt: in.Preempt, Override: in.Override, ExpectedCurrent: in.ExpectedCurrent}
+}
+
+// Plan is what a deployment would apply.
+type Plan struct {
+	Digest        string
+	Objects       map[string]json.RawMessage
+	Configuration spec.Configuration
+	Unchanged     bool
+}
+
+// DeployResult is the payload of deploy.
+type DeployResult struct {
+	Deployment *db.Deployment
+	Plan       *Plan
+}
+
+// Deploy makes a deployment of a version to an environment, or with DryRun
+// only says what it would apply. Errors: NOT_FOUND; INVALID_INPUT when it
+// cannot be planned; those of create.
+func (e *Engine) Deploy(ctx context.Context, in Deploy) (*DeployResult, error) {
+	caller, err := access.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	if err := in.act().validate(); err != nil {
+		return nil, err
+	}
+
+	if value(in.DryRun) {
+		plan, err := e.dryRun(ctx, caller, in)
+
+		return &DeployResult{Plan: plan}, err
+	}
+
+	d, err := e.make(ctx, caller, "deploy", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+		r := in.act().request(caller, deployment.KindDEPLOY)
+
+		if err := r.find(ctx, client, in.Service, in.Environment); err != nil {
+			return r, err
+		}
+
+		r.version, err = catalog.FindVersion(ctx, client, "version", r.service, in.Version)
+
+		return r, err
+	})
+
+	return &DeployResult{Deployment: d}, err
+}
+
+// find finds service and environment.
+func (r *request) find(ctx context.Context, client *db.Client, service, environment string) (err error) {
+	if r.service, err = catalog.FindService(ctx, client, "service", service); err != nil {
+		return err
+	}
+
+	r.environment, err = catalog.FindEnvironment(ctx, client, "environment", environment)
+
+	return err
+}
+
+type made struct{ ID string }
+
+// make makes a deployment for a keyed mutation. What cannot be planned is
+// refused before anything is stored.
+func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string, key *string, input any, find func(ctx context.Context, client *db.Client) (request, error)) (*db.Deployment, error) {
+	call := store.Call{Caller: caller.Key(), Mutation: mutation, Key: value(key), Input: input}
+
+	result, _, err := store.Once(ctx, e.store, call, func(ctx context.Context, tx *store.Tx) (made, error) {
+		r, err := find(ctx, tx.Client)
+		if err != nil {
+			return made{}, err
+		}
+
+		if err := e.plannable(ctx, tx.Client, r); err != nil {
+			return made{}, err
+		}
+
+		d, err := e.create(ctx, tx, r)
+		if err != nil {
+			return made{}, err
+		}
+
+		return made{d.ID}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	d, err := e.store.Read.Deployment.Get(ctx, result.ID)
+
+	return d, store.Classify(err)
+}
+
+// plannable refuses a request that would fail at planning. A refusal of
+// create's own comes first, as it would come at any time.
+func (e *Engine) plannable(ctx context.Context, client *db.Client, r request) error {
+	if r.version == nil || r.snapshotID != nil || r.version.WorkloadDigest == nil ||
+		r.environment.Edges.Target.Kind == "EXTERNAL" || r.environment.ArchivedAt != nil {
+		return nil
+	}
+
+	_, err := e.plan(ctx, client, r.service, r.environment, spec.TargetKind(r.environment.Edges.Target.Kind), r.version)
+
+	return err
+}
+
+func (e *Engine) dryRun(ctx context.Context, caller access.Caller, in Deploy) (*Plan, error) {
+	client := e.store.Read
+	r := in.act().request(caller, deployment.KindDEPLOY)
+
+	if err := r.find(ctx, client, in.Service, in.Environment); err != nil {
+		return nil, err
+	}
+
+	version, err := catalog.FindVersion(ctx, client, "version", r.service, in.Version)
+	if err != nil {
+		return nil, err
+	}
+
+	r.version = version
+
+	p, err := client.Placement.Get(ctx, id.PlacementID(r.service.ID, r.environment.ID))
+
+	switch {
+	case db.IsNotFound(err):
+		p = &db.Placement{}
+	case err != nil:
+		return nil, store.Classify(err)
+	}
+
+	if err := r.admit(p); err != nil {
+		return nil, err
+	}
+
+	made, err := e.plan(ctx, client, r.service, r.environment, spec.TargetKind(r.environment.Edges.Target.Kind), version)
+	if err != nil {
+		return nil, err
+	}
+
+	plan := &Plan{Digest: made.digest, Objects: made.snapshot.Objects, Configuration: made.snapshot.Configuration}
+
+	if p.RecordedID == nil {
+		return plan, nil
+	}
+
+	recorded, err := client.Deployment.Query().Where(deployment.ID(*p.RecordedID)).WithSnapshot().Only(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	plan.Unchanged = recorded.Edges.Snapshot != nil && recorded.Edges.Snapshot.Digest == made.digest
+
+	return plan, nil
+}

@@ -1,0 +1,151 @@
+package deployment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/snapshot"
+	"github.com/shiplog/shiplog/internal/catalog"
+	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/id"
+	"github.com/shiplog/shiplog/internal/spec"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// planned is a snapshot that is ready to be applied.
+type planned struct {
+	snapshot *spec.Snapshot
+	digest   string
+	layers   map[string]string
+}
+
+// plan renders the version with the effective configuration for the target.
+// Nothing is stored. Errors: those of spec.Render; INVALID_INPUT when the
+// deployer cannot run it.
+func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Service, environment *db.Environment, kind spec.TargetKind, version *db.Version) (planned, error) {
+	workload, err := catalog.Workload(ctx, client, version)
+	if err != nil {
+		return planned{}, err
+	}
+
+	configuration, layers, err := catalog.Effective(ctx, client, service.ID, environment.ID)
+	if err != nil {
+		return planned{}, err
+	}
+
+	shot, err := spec.Render(spec.RenderInput{
+		Target: kind, Service: service.Name, Images: catalog.ImagesOf(version), Workload: workload,
+		Configuration: configuration, Layers: layers,
+	})
+	if err != nil {
+		return planned{}, err
+	}
+
+	digest, err := shot.Digest()
+	if err != nil {
+		return planned{}, err
+	}
+
+	return planned{snapshot: shot, digest: digest, layers: layers}, e.supported(shot)
+}
+
+func (e *Engine) supported(shot *spec.Snapshot) error {
+	d, ok := e.deployers[shot.Target]
+	if !ok {
+		return fault.Invalid("environment", "this server has no deployer for %s targets%s", shot.Target, hint(shot.Target))
+	}
+
+	if err := d.Supports(shot); err != nil {
+		return fault.Invalid("version", "%s", err)
+	}
+
+	return nil
+}
+
+func hint(kind spec.TargetKind) string {
+	if kind == spec.TargetProcess {
+		return ": start it with --dev"
+	}
+
+	return ""
+}
+
+// putSnapshot stores the snapshot once and gives its id.
+func putSnapshot(ctx context.Context, tx *store.Tx, p planned) (string, error) {
+	row, err := tx.Snapshot.Query().Where(snapshot.Digest(p.digest)).Only(ctx)
+
+	switch {
+	case err == nil:
+		return row.ID, nil
+	case !db.IsNotFound(err):
+		return "", err
+	}
+
+	content, err := json.Marshal(p.snapshot)
+	if err != nil {
+		return "", fmt.Errorf("write snapshot: %w", err)
+	}
+
+	document, err := catalog.PutDocument(ctx, tx, string(content))
+	if err != nil {
+		return "", err
+	}
+
+	snapshotID, err := id.New(id.Snapshot)
+	if err != nil {
+		return "", err
+	}
+
+	err = tx.Snapshot.Create().SetID(snapshotID).SetDigest(p.digest).SetContentDigest(document).SetRenderer(p.snapshot.Renderer).
+		SetTarget(snapshot.Target(p.snapshot.Target)).SetCreatedAt(store.Now()).
+		OnConflict(entsql.ConflictColumns(snapshot.FieldDigest), entsql.ResolveWithIgnore()).Exec(ctx)
+	if err != nil {
+		return "", err
+	}
+
+	// Another transaction may have been quicker: its row counts.
+	return tx.Snapshot.Query().Where(snapshot.Digest(p.digest)).OnlyID(ctx)
+}
+
+// Snapshot loads the content of a snapshot.
+func Snapshot(ctx context.Context, client *db.Client, row *db.Snapshot) (*spec.Snapshot, error) {
+	document, err := client.Document.Get(ctx, row.ContentDigest)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	var shot spec.Snapshot
+	if err := json.Unmarshal([]byte(document.Content), &shot); err != nil {
+		return nil, fmt.Errorf("read snapshot %s: %w", row.ID, err)
+	}
+
+	return &shot, nil
+}
+
+// planOf gives the snapshot of a deployment: the one that was fixed when it
+// was made, or a fresh one.
+func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) {
+	if d.SnapshotID == nil {
+		return e.plan(ctx, e.store.Read, d.Edges.Service, d.Edges.Environment, spec.TargetKind(d.Edges.Target.Kind), d.Edges.Version)
+	}
+
+	row, err := e.store.Read.Snapshot.Get(ctx, *d.SnapshotID)
+	if err != nil {
+		return planned{}, store.Classify(err)
+	}
+
+	shot, err := Snapshot(ctx, e.store.Read, row)
+	if err != nil {
+		return planned{}, err
+	}
+
+	return planned{snapshot: shot, digest: row.Digest, layers: d.Layers}, e.supported(shot)
+}
+
+// rolloutLimit ends a rollout that a deployer never ends by itself.
+const rolloutLimit = 30 * time.Minute

@@ -1,0 +1,254 @@
+package deployment
+
+import (
+	"context"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/deployment"
+	"github.com/shiplog/shiplog/ent/db/placement"
+	"github.com/shiplog/shiplog/internal/access"
+	"github.com/shiplog/shiplog/internal/catalog"
+	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/id"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// RepeatConfiguration says which configuration a repetition takes.
+type RepeatConfiguration string
+
+// The configurations of a repetition.
+const (
+	Then   RepeatConfiguration = "THEN"
+	Latest RepeatConfiguration = "LATEST"
+)
+
+// Redeploy is the input of redeploy.
+type Redeploy struct {
+	Deployment      string
+	Configuration   *RepeatConfiguration
+	Reason          *string
+	Preempt         *bool
+	Override        *Override
+	ExpectedCurrent *string
+	IdempotencyKey  *string `json:"-"`
+}
+
+// Rollback is the input of rollback.
+type Rollback struct {
+	Service         string
+	Environment     string
+	To              *string
+	Reason          *string
+	Preempt         *bool
+	Override        *Override
+	ExpectedCurrent *string
+	IdempotencyKey  *string `json:"-"`
+}
+
+// Result is the payload of redeploy, rollback and cancelDeployment.
+type Result struct{ Deployment *db.Deployment }
+
+// Redeploy repeats a deployment, with its own snapshot or with the latest
+// configuration. Errors: NOT_FOUND; CONFLICT when it cannot be repeated.
+func (e *Engine) Redeploy(ctx context.Context, in Redeploy) (*Result, error) {
+	caller, err := access.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	a := act{Reason: in.Reason, Preempt: in.Preempt, Override: in.Override, ExpectedCurrent: in.ExpectedCurrent}
+	if err := a.validate(); err != nil {
+		return nil, err
+	}
+
+	d, err := e.make(ctx, caller, "redeploy", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+		source, err := Find(ctx, client, "deployment", in.Deployment)
+		if err != nil {
+			return request{}, err
+		}
+
+		r := a.request(caller, deployment.KindREDEPLOY)
+		if in.Configuration != nil && *in.Configuration == Latest {
+			return r, r.again(ctx, client, source)
+		}
+
+		return r, r.repeat(ctx, client, "deployment", source)
+	})
+
+	return &Result{d}, err
+}
+
+// Rollback goes back to the last good deployment before what is applied, or
+// to a named one, exactly as it was. Errors: NOT_FOUND; CONFLICT when there is
+// nothing to go back to, or it cannot be repeated.
+func (e *Engine) Rollback(ctx context.Context, in Rollback) (*Result, error) {
+	caller, err := access.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	a := act{Reason: in.Reason, Preempt: in.Preempt, Override: in.Override, ExpectedCurrent: in.ExpectedCurrent}
+	if err := a.validate(); err != nil {
+		return nil, err
+	}
+
+	d, err := e.make(ctx, caller, "rollback", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+		r := a.request(caller, deployment.KindROLLBACK)
+
+		if err := r.find(ctx, client, in.Service, in.Environment); err != nil {
+			return r, err
+		}
+
+		source, err := r.rollbackTo(ctx, client, in.To)
+		if err != nil {
+			return r, err
+		}
+
+		return r, r.repeat(ctx, client, "to", source)
+	})
+
+	return &Result{d}, err
+}
+
+// rollbackTo finds what to go back to.
+func (r *request) rollbackTo(ctx context.Context, client *db.Client, to *string) (*db.Deployment, error) {
+	if value(to) != "" {
+		source, err := Find(ctx, client, "to", *to)
+		if err != nil {
+			return nil, err
+		}
+
+		if source.ServiceID != r.service.ID || source.EnvironmentID != r.environment.ID {
+			return nil, fault.Invalid("to", "deployment %s is not one of %s in %s", source.ID, r.service.Name, r.environment.Name)
+		}
+
+		return source, nil
+	}
+
+	source, err := lastGood(ctx, client, r.service.ID, r.environment.ID)
+	if err == nil && source == nil {
+		err = fault.New(fault.Conflict, "there is no good deployment of %s in %s to go back to", r.service.Name, r.environment.Name)
+	}
+
+	return source, err
+}
+
+// lastGood gives the last deployment that was in place before what is applied
+// and that differs from it; nil when there is none.
+func lastGood(ctx context.Context, client *db.Client, serviceID, environmentID string) (*db.Deployment, error) {
+	p, err := client.Placement.Query().Where(placement.ID(id.PlacementID(serviceID, environmentID))).
+		WithApplied(func(q *db.DeploymentQuery) { q.WithSnapshot() }).Only(ctx)
+
+	switch {
+	case db.IsNotFound(err):
+		return nil, nil //nolint:nilnil // nothing to go back to is an answer
+	case err != nil:
+		return nil, store.Classify(err)
+	case p.Edges.Applied == nil:
+		return nil, nil //nolint:nilnil // nothing to go back to is an answer
+	}
+
+	rows, err := client.Deployment.Query().
+		Where(deployment.ServiceID(serviceID), deployment.EnvironmentID(environmentID), deployment.BecameCurrentAtNotNil(),
+			deployment.SnapshotIDNotNil(), deployment.SnapshotIDNEQ(value(p.Edges.Applied.SnapshotID))).
+		Order(db.Desc(deployment.FieldBecameCurrentAt), db.Desc(deployment.FieldCurrentOrder)).Limit(1).All(ctx)
+	if err != nil || len(rows) == 0 {
+		return nil, store.Classify(err)
+	}
+
+	return rows[0], nil
+}
+
+// repeat takes the snapshot of source as it was.
+func (r *request) repeat(ctx context.Context, client *db.Client, field string, source *db.Deployment) error {
+	if err := r.again(ctx, client, source); err != nil {
+		return err
+	}
+
+	if refusal := cannotRepeat(source, r.environment); refusal != nil {
+		return refusal.At(field)
+	}
+
+	r.snapshotID, r.layers = source.SnapshotID, source.Layers
+
+	return nil
+}
+
+// again takes service, environment and version of source.
+func (r *request) again(ctx context.Context, client *db.Client, source *db.Deployment) (err error) {
+	r.repeats = source
+
+	if r.service, err = client.Service.Get(ctx, source.ServiceID); err != nil {
+		return store.Classify(err)
+	}
+
+	if r.environment, err = catalog.FindEnvironment(ctx, client, "deployment", source.EnvironmentID); err != nil {
+		return err
+	}
+
+	if source.VersionID == nil {
+		return fault.New(fault.Conflict, "deployment %s has no version to repeat", source.ID).At("deployment")
+	}
+
+	r.version, err = catalog.FindVersion(ctx, client, "version", r.service, *source.VersionID)
+
+	return err
+}
+
+// cannotRepeat says why the snapshot of a deployment cannot be applied again
+// in its environment, which is loaded with its target; nil when it can.
+func cannotRepeat(source *db.Deployment, environment *db.Environment) *fault.Error {
+	switch {
+	case source.Kind == deployment.KindEXTERNAL:
+		return fault.New(fault.Conflict, "deployment %s was made by somebody else: Shiplog has no snapshot of it", source.ID)
+	case source.SnapshotID == nil:
+		return fault.New(fault.Conflict, "deployment %s was never planned: it has no snapshot", source.ID)
+	case source.TargetID != environment.TargetID:
+		return fault.New(fault.Conflict, "environment %s has moved to another target since deployment %s", environment.Name, source.ID)
+	}
+
+	return nil
+}
+
+// CanRollback says whether its environment can go back to a deployment.
+type CanRollback struct {
+	Allowed bool
+	Code    *fault.Code
+	Reason  *string
+}
+
+// RollbackAllowed says whether the environment, loaded with its target, can go
+// back to the deployment now, and if not, why.
+func RollbackAllowed(d *db.Deployment, environment *db.Environment, p *db.Placement) CanRollback {
+	refusal := cannotRepeat(d, environment)
+
+	switch {
+	case refusal != nil:
+	case environment.ArchivedAt != nil:
+		refusal = fault.New(fault.Conflict, "environment %s is archived", environment.Name)
+	case d.BecameCurrentAt == nil:
+		refusal = fault.New(fault.Conflict, "deployment %s never worked: it is %s", d.ID, d.Status)
+	case p != nil && value(p.RecordedID) == d.ID && value(p.AppliedID) == d.ID:
+		refusal = fault.New(fault.Conflict, "deployment %s is what is in place", d.ID)
+	case environment.LockedReason != nil:
+		refusal = fault.New(fault.Locked, "environment %s is locked: %s", environment.Name, *environment.LockedReason)
+	default:
+		return CanRollback{Allowed: true}
+	}
+
+	return CanRollback{Code: &refusal.Code, Reason: &refusal.Message}
+}
+
+// Find gives a deployment by id. Errors: NOT_FOUND with the field.
+func Find(ctx context.Context, client *db.Client, field, ref string) (*db.Deployment, error) {
+	if !id.IsOf(ref, id.Deployment) {
+		return nil, fault.Missing(field, "there is no deployment %q", ref)
+	}
+
+	d, err := client.Deployment.Get(ctx, ref)
+	if db.IsNotFound(err) {
+		return nil, fault.Missing(field, "there is no deployment %q", ref)
+	}
+
+	return d, store.Classify(err)
+}
