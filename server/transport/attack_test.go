@@ -18,9 +18,9 @@ import (
 // The most that refusing a request may take. The time is the shortest of
 // several runs: the machine that tests may be busy with other things.
 const (
-	refusalTime   = 50 * time.Millisecond
+	refusalTime   = slowdown * 50 * time.Millisecond
 	refusalMemory = 8 << 20
-	allowedTime   = 2 * time.Second // 50 ms alone; the race detector and a busy machine take their part
+	allowedTime   = slowdown * 500 * time.Millisecond // 50 ms on an idle machine
 )
 
 // attacks are documents that cost much to validate or execute.

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { test } from 'node:test';
 
 const given = process.env.SHIPLOG_URL;
 
@@ -15,10 +16,14 @@ export const ownSchema = !given;
 // A bearer token that the server under test wants, if any.
 export const token = process.env.SHIPLOG_TOKEN;
 
-// A subscription of the server under test that yields and goes on, and one
-// that says nothing for a while, for the tests that run against any server.
+// A subscription of the server under test that yields and goes on, for the
+// tests that run against any server: SHIPLOG_SUBSCRIPTION.
 export const liveSubscription =
   process.env.SHIPLOG_SUBSCRIPTION ?? (ownSchema ? 'subscription { lines { cursor } }' : undefined);
+
+// Tests that need the test schema, and those that need such a subscription.
+export const testOwn = ownSchema ? test : () => {};
+export const testLive = liveSubscription ? test : () => {};
 
 // start gives the address of the server and what stops it.
 export async function start() {

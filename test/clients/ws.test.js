@@ -3,13 +3,12 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
-import { liveSubscription, ownSchema, start, token } from './server.js';
+import { liveSubscription, ownSchema, start, testLive, testOwn, token } from './server.js';
 
 let server;
 before(async () => (server = await start()));
 after(() => server.stop());
 
-const own = { skip: !ownSchema && 'test schema' };
 const socketURL = () => server.url.replace(/^http/, 'ws');
 const params = token ? { Authorization: `Bearer ${token}` } : {};
 const client = (connectionParams = params, options = {}) =>
@@ -21,7 +20,7 @@ async function collect(iterator) {
   return all;
 }
 
-test('queries, mutations and subscriptions', own, async () => {
+testOwn('queries, mutations and subscriptions', async () => {
   const c = client();
   assert.deepEqual(await collect(c.iterate({ query: '{ hello }' })).then((r) => r[0].data), { hello: 'world' });
   const [bumped] = await collect(c.iterate({ query: 'mutation { bump }' }));
@@ -31,7 +30,7 @@ test('queries, mutations and subscriptions', own, async () => {
   await c.dispose();
 });
 
-test('a client may leave a subscription and start the next', { skip: !liveSubscription && 'SHIPLOG_SUBSCRIPTION' }, async () => {
+testLive('a client may leave a subscription and start the next', async () => {
   const c = client();
   for (let i = 0; i < 20; i++) {
     for await (const result of c.iterate({ query: liveSubscription })) {
@@ -51,7 +50,7 @@ test('errors of a request are an error message', async () => {
   await c.dispose();
 });
 
-test('a refused client connects once and does not retry', own, async () => {
+testOwn('a refused client connects once and does not retry', async () => {
   let connections = 0;
   const c = client({ token: 'bad' }, { retryAttempts: 10, retryWait: async () => {}, on: { opened: () => connections++ } });
   await assert.rejects(collect(c.iterate({ query: '{ hello }' })), (closed) => {
@@ -107,7 +106,7 @@ for (const [name, code, messages] of closes) {
   test(`${code}: ${name}`, async () => assert.equal((await dialogue(messages)).code, code));
 }
 
-test('4409: an id that is in use', { skip: !liveSubscription && 'SHIPLOG_SUBSCRIPTION' }, async () => {
+testLive('4409: an id that is in use', async () => {
   const { code, reason } = await dialogue([init, 'ack', subscribe('same', liveSubscription), subscribe('same', anyQuery)]);
   assert.equal(code, 4409);
   assert.equal(reason, 'Subscriber for same already exists');
@@ -120,13 +119,13 @@ test('4406: no or another subprotocol', async () => {
 
 test('4408: no initialisation', async () => assert.equal((await dialogue([])).code, 4408));
 
-test('4403: an initialisation that is forbidden', own, async () => {
+testOwn('4403: an initialisation that is forbidden', async () => {
   const { code, reason } = await dialogue([{ type: 'connection_init', payload: { token: 'forbidden' } }]);
   assert.equal(code, 4403);
   assert.equal(reason, 'the token may not subscribe');
 });
 
-test('4401: a token that is not known, and one that expires', own, async () => {
+testOwn('4401: a token that is not known, and one that expires', async () => {
   assert.equal((await dialogue([{ type: 'connection_init', payload: { token: 'bad' } }])).code, 4401);
   const expired = await dialogue([{ type: 'connection_init', payload: { token: 'short' } }, 'ack', subscribe('1', 'subscription { silent }')]);
   assert.equal(expired.code, 4401);
@@ -138,7 +137,7 @@ test('ping is answered with its payload', async () => {
   assert.deepEqual(received, [{ type: 'pong', payload: { a: 1 } }, { type: 'pong' }]);
 });
 
-test('10,000 operations on a socket are refused at the cap of 100', { skip: !liveSubscription && 'SHIPLOG_SUBSCRIPTION' }, async () => {
+testLive('10,000 operations on a socket are refused at the cap of 100', async () => {
   const query = ownSchema ? 'subscription { silent }' : liveSubscription;
   const refused = await new Promise((done, fail) => {
     const socket = new WebSocket(socketURL(), 'graphql-transport-ws');
