@@ -138,13 +138,13 @@ func (t *story) again(ctx context.Context) error {
 	t.step("The story was played on this data before; this is where things stand. (Remove the data to play it again.)",
 		"shiplog where hello", "shiplog deployments --service hello")
 
-	before, _, err := t.placements(ctx, time.Time{})
-	if err != nil {
-		return err
-	}
-
 	for _, environment := range []string{"development", "production"} {
-		if err := t.revive(ctx, before[environment]); err != nil {
+		one, err := t.observed(ctx, environment)
+		if err != nil {
+			return err
+		}
+
+		if err := t.revive(ctx, one); err != nil {
 			return err
 		}
 	}
@@ -168,6 +168,37 @@ func (t *story) again(ctx context.Context) error {
 	deploymentTable(t.indented(), a.Deployments.Nodes)
 
 	return nil
+}
+
+// observed waits until this server has looked at an environment: what was seen
+// before its start may have ended since.
+func (t *story) observed(ctx context.Context, environment string) (placement, error) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+
+	for until := time.Now().Add(patience); ; {
+		placements, _, err := t.placements(ctx, time.Time{})
+		if err != nil {
+			return placement{}, err
+		}
+
+		one := placements[environment]
+		if one.Recorded == nil || (one.Observed != nil && one.Observed.At.After(t.began)) {
+			return one, nil
+		}
+
+		if time.Now().After(until) {
+			return placement{}, &missError{
+				what: "what runs in " + environment, want: "seen", got: "unknown after " + patience.String(),
+			}
+		}
+
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return placement{}, ctx.Err()
+		}
+	}
 }
 
 // revive repeats the deployment that is in place when nothing of it runs,

@@ -29,6 +29,8 @@ type story struct {
 	hello string
 	work  string
 	steps int
+	// began is when the server answered for the first time.
+	began time.Time
 	// beforeRollback is a past moment to ask about.
 	beforeRollback time.Time
 }
@@ -41,7 +43,7 @@ func newStory(s *session, hello, data, url string) (*story, error) {
 
 	return &story{
 		s: s, p: s.printer(), http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
-		url: url, hello: hello, work: work,
+		url: url, hello: hello, work: work, began: time.Now(),
 	}, nil
 }
 
