@@ -1,0 +1,174 @@
+package deployment
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/check"
+	"github.com/shiplog/shiplog/ent/db/deployment"
+	"github.com/shiplog/shiplog/ent/db/environment"
+	"github.com/shiplog/shiplog/internal/id"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// JourneyStop is one environment on a version's way.
+type JourneyStop struct {
+	Environment     *db.Environment
+	FirstDeployedAt *time.Time
+	CurrentSince    *time.Time
+	CurrentUntil    *time.Time
+	IsCurrent       bool
+	Deployments     []*db.Deployment
+	Checks          []*db.Check
+}
+
+// maxJourney bounds the deployments and checks of one version that are shown.
+const maxJourney = 1000
+
+// Journey gives a version's way: every environment that it was deployed to or
+// checked in, by rank. Five statements, whatever its length.
+func (e *Engine) Journey(ctx context.Context, v *db.Version) ([]*JourneyStop, error) {
+	client := e.store.Read
+
+	deployments, err := client.Deployment.Query().Where(deployment.VersionID(v.ID)).
+		Order(deployment.ByOccurredAt(), deployment.ByID()).Limit(maxJourney).All(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	checks, err := client.Check.Query().Where(check.VersionID(v.ID), check.EnvironmentIDNotNil()).
+		Order(check.ByCreatedAt(), check.ByID()).Limit(maxJourney).All(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	stops := map[string]*JourneyStop{}
+	stop := func(environmentID string) *JourneyStop {
+		s, ok := stops[environmentID]
+		if !ok {
+			s = &JourneyStop{}
+			stops[environmentID] = s
+		}
+
+		return s
+	}
+
+	for _, d := range deployments {
+		s := stop(d.EnvironmentID)
+		s.Deployments = append(s.Deployments, d)
+
+		if s.FirstDeployedAt == nil {
+			s.FirstDeployedAt = d.ActedAt
+		}
+
+		if d.BecameCurrentAt != nil && (s.CurrentSince == nil || !d.BecameCurrentAt.Before(*s.CurrentSince)) {
+			s.CurrentSince = d.BecameCurrentAt
+		}
+	}
+
+	for _, c := range checks {
+		s := stop(*c.EnvironmentID)
+		s.Checks = append(s.Checks, c)
+	}
+
+	if err := e.journeyEnds(ctx, v, stops); err != nil {
+		return nil, err
+	}
+
+	return arrange(ctx, client, stops)
+}
+
+// journeyEnds finds, for each environment, whether the version is there now,
+// and if not, when something else took its place.
+func (e *Engine) journeyEnds(ctx context.Context, v *db.Version, stops map[string]*JourneyStop) error {
+	query := e.store.NewQuery(`SELECT p.environment_id, p.recorded_version_id, (
+		SELECT n.became_current_at FROM deployments n WHERE n.service_id = p.service_id AND n.environment_id = p.environment_id
+			AND n.became_current_at IS NOT NULL AND (n.became_current_at, n.current_order) > (
+				SELECT d.became_current_at, d.current_order FROM deployments d
+				WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id AND d.version_id = ? AND d.became_current_at IS NOT NULL
+				ORDER BY d.became_current_at DESC, d.current_order DESC LIMIT 1)
+		ORDER BY n.became_current_at, n.current_order LIMIT 1) AS until
+	FROM placements p WHERE p.service_id = ?`, v.ID, v.ServiceID)
+
+	return query.Rows(ctx, e.store.Read, func(rows *sql.Rows) error {
+		var (
+			environmentID string
+			versionID     *string
+			until         store.NullTime
+		)
+
+		if err := rows.Scan(&environmentID, &versionID, &until); err != nil {
+			return err
+		}
+
+		s, ok := stops[environmentID]
+		if !ok || s.CurrentSince == nil {
+			return nil
+		}
+
+		s.IsCurrent = value(versionID) == v.ID
+		if !s.IsCurrent {
+			s.CurrentUntil = until.Time
+		}
+
+		return nil
+	})
+}
+
+func arrange(ctx context.Context, client *db.Client, stops map[string]*JourneyStop) ([]*JourneyStop, error) {
+	var ids []string
+	for environmentID := range stops {
+		ids = append(ids, environmentID)
+	}
+
+	slices.Sort(ids)
+
+	rows, err := client.Environment.Query().Where(environment.IDIn(ids...)).
+		Order(environment.ByRank(), environment.ByName(), environment.ByID()).All(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	ordered := make([]*JourneyStop, len(rows))
+	for i, row := range rows {
+		ordered[i] = stops[row.ID]
+		ordered[i].Environment = row
+	}
+
+	return ordered, nil
+}
+
+// Pending gives, by placement id, the deployment that is under way or waits:
+// the holder of the slot, else the newest candidate.
+func Pending(ctx context.Context, client *db.Client, placements []string) (map[string]*db.Deployment, error) {
+	var services, environments []string
+
+	for _, p := range placements {
+		s, e, err := id.PlacementParts(p)
+		if err != nil {
+			return nil, err
+		}
+
+		services, environments = append(services, s), append(environments, e)
+	}
+
+	slices.Sort(services)
+	slices.Sort(environments)
+
+	rows, err := client.Deployment.Query().
+		Where(deployment.ServiceIDIn(slices.Compact(services)...), deployment.EnvironmentIDIn(slices.Compact(environments)...), deployment.FinishedAtIsNil()).
+		Order(deployment.ByHoldsSlot(), deployment.ByID()).All(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	found := map[string]*db.Deployment{}
+	for _, d := range rows { // the last one wins: the holder, else the newest
+		found[id.PlacementID(d.ServiceID, d.EnvironmentID)] = d
+	}
+
+	return found, nil
+}

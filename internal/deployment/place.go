@@ -1,0 +1,325 @@
+package deployment
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/environment"
+	"github.com/shiplog/shiplog/ent/db/placement"
+	"github.com/shiplog/shiplog/internal/catalog"
+	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/id"
+	"github.com/shiplog/shiplog/internal/page"
+	"github.com/shiplog/shiplog/internal/spec"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// Placement is a service in an environment, now or at a past moment.
+type Placement struct {
+	ID            string
+	ServiceID     string
+	EnvironmentID string
+	RecordedID    *string
+	AppliedID     *string
+	// Observed and Drift are of now only.
+	Observed   json.RawMessage
+	ObservedAt *time.Time
+	Drift      *placement.Drift
+	// Past: this is how it was at a past moment.
+	Past bool
+}
+
+// PlacementFilter selects placements; what is given must all hold.
+type PlacementFilter struct {
+	Service     *string
+	Version     *string
+	Environment *string
+	Tier        *environment.Tier
+	Image       *string
+	Digest      *string
+	Commit      *string
+	Drift       []placement.Drift
+	Owner       *string
+	Labels      map[string]string
+	Archived    *bool
+}
+
+// placed builds the query for placements: now from their own rows, at a past
+// moment from the deployments that were current and had acted then.
+type placed struct {
+	store    *store.Store
+	at       *time.Time
+	services []string // ids; nil for all
+	envs     []string
+	versions []string // ids; nil for all
+	filter   PlacementFilter
+}
+
+// resolve finds what the filter refers to by name.
+func (f PlacementFilter) resolve(ctx context.Context, s *store.Store, client *db.Client, at *time.Time) (*placed, error) {
+	p := &placed{store: s, at: at, filter: f}
+
+	if at != nil && len(f.Drift) > 0 {
+		return nil, fault.Invalid("filter.drift", "drift is known for now only: leave out at")
+	}
+
+	if err := spec.ValidateLabels("filter.labels", f.Labels); err != nil {
+		return nil, err
+	}
+
+	serviceID := ""
+
+	if f.Service != nil {
+		row, err := catalog.FindService(ctx, client, "filter.service", *f.Service)
+		if err != nil {
+			return nil, err
+		}
+
+		serviceID = row.ID
+		p.services = []string{row.ID}
+	}
+
+	if f.Environment != nil {
+		row, err := catalog.FindEnvironment(ctx, client, "filter.environment", *f.Environment)
+		if err != nil {
+			return nil, err
+		}
+
+		p.envs = []string{row.ID}
+	}
+
+	if f.Commit != nil && (len(*f.Commit) < 7 || len(*f.Commit) > 64 || strings.Trim(*f.Commit, "0123456789abcdefABCDEF") != "") {
+		return nil, fault.Invalid("filter.commit", "want at least 7 characters of a commit, in hex")
+	}
+
+	if f.Version != nil {
+		ids, err := versionIDs(ctx, client, serviceID, *f.Version)
+		if err != nil {
+			return nil, err
+		}
+
+		p.versions = append([]string{}, ids...)
+	}
+
+	return p, nil
+}
+
+// columns are the recorded and the applied deployment of a placement p.
+func (q *placed) columns(query *store.Query) {
+	if q.at == nil {
+		query.Add(`p.recorded_id, p.applied_id, p.recorded_version_id, p.observed, p.observed_at, p.drift`)
+
+		return
+	}
+
+	// The latest by effective time, then commit order; both are read off the
+	// end of a partial index.
+	query.Add(`(SELECT d.id FROM deployments d WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id
+		AND d.became_current_at IS NOT NULL AND d.became_current_at <= ? ORDER BY d.became_current_at DESC, d.current_order DESC LIMIT 1) AS recorded_id,
+	(SELECT d.id FROM deployments d WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id
+		AND d.acted_at IS NOT NULL AND d.acted_at <= ? ORDER BY d.acted_at DESC, d.id DESC LIMIT 1) AS applied_id,
+	NULL AS recorded_version_id, NULL AS observed, NULL AS observed_at, NULL AS drift`, *q.at, *q.at)
+}
+
+// from begins the query: the rows of placements under the filter.
+func (q *placed) from(selection string) *store.Query {
+	query := q.store.NewQuery("SELECT " + selection + " FROM (SELECT p.id, p.service_id, p.environment_id, ")
+	q.columns(query)
+	query.Add(` FROM placements p JOIN services s ON s.id = p.service_id JOIN environments e ON e.id = p.environment_id WHERE 1 = 1`)
+
+	if !value(q.filter.Archived) {
+		query.Add(" AND s.archived_at IS NULL AND e.archived_at IS NULL")
+	}
+
+	if q.services != nil {
+		query.Add(" AND ").In("p.service_id", q.services)
+	}
+
+	if q.envs != nil {
+		query.Add(" AND ").In("p.environment_id", q.envs)
+	}
+
+	if q.filter.Tier != nil {
+		query.Add(" AND e.tier = ?", string(*q.filter.Tier))
+	}
+
+	if q.filter.Owner != nil {
+		query.Add(" AND s.owner = ?", *q.filter.Owner)
+	}
+
+	for key, v := range q.filter.Labels {
+		query.Add(" AND ").Labels("s.labels", key, v)
+	}
+
+	if q.at == nil && q.versions != nil {
+		query.Add(" AND ").In("p.recorded_version_id", q.versions)
+	}
+
+	if len(q.filter.Drift) > 0 {
+		drifts := make([]string, len(q.filter.Drift))
+		for i, d := range q.filter.Drift {
+			drifts[i] = string(d)
+		}
+
+		query.Add(" AND ").In("p.drift", drifts)
+	}
+
+	query.Add(") x WHERE (x.recorded_id IS NOT NULL OR x.applied_id IS NOT NULL)")
+	q.content(query)
+
+	return query
+}
+
+// content restricts to what is recorded: version, images and commit.
+func (q *placed) content(query *store.Query) {
+	const recorded = " AND EXISTS (SELECT 1 FROM deployments r JOIN versions v ON v.id = r.version_id WHERE r.id = x.recorded_id AND "
+
+	if q.at != nil && q.versions != nil {
+		query.Add(recorded).In("v.id", q.versions).Add(")")
+	}
+
+	if c := q.filter.Commit; c != nil {
+		// The range of all commits that begin so: an index serves it.
+		query.Add(recorded+"v.\"commit\" >= ? AND v.\"commit\" <= ?)", strings.ToLower(*c), strings.ToLower(*c)+"g")
+	}
+
+	for column, want := range map[string]*string{"reference": q.filter.Image, "digest": q.filter.Digest} {
+		if want != nil {
+			query.Add(recorded+"EXISTS (SELECT 1 FROM images i WHERE i.version_id = v.id AND i."+column+" = ?))", *want)
+		}
+	}
+}
+
+const placedColumns = "x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, x.observed, x.observed_at, x.drift"
+
+func (q *placed) read(ctx context.Context, client *db.Client, query *store.Query) ([]*Placement, error) {
+	var found []*Placement
+
+	err := query.Rows(ctx, client, func(rows *sql.Rows) error {
+		var (
+			p        = Placement{Past: q.at != nil}
+			observed *string
+			at       store.NullTime
+			drift    *string
+		)
+
+		if err := rows.Scan(&p.ID, &p.ServiceID, &p.EnvironmentID, &p.RecordedID, &p.AppliedID, &observed, &at, &drift); err != nil {
+			return fmt.Errorf("read placement: %w", err)
+		}
+
+		if observed != nil {
+			p.Observed = json.RawMessage(*observed)
+		}
+
+		p.ObservedAt = at.Time
+
+		if drift != nil {
+			p.Drift = new(placement.Drift(*drift))
+		}
+
+		found = append(found, &p)
+
+		return nil
+	})
+
+	return found, err
+}
+
+// Placements lists where what is, now or at a past moment.
+func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *PlacementFilter, at *time.Time, args page.Args) (*page.Page[*Placement], error) {
+	if filter == nil {
+		filter = &PlacementFilter{}
+	}
+
+	q, err := filter.resolve(ctx, e.store, client, utc(at))
+	if err != nil {
+		return nil, err
+	}
+
+	order := page.Order[*Placement]{Name: "placements", Columns: []string{"id"}, Key: func(p *Placement) []any { return []any{p.ID} }}
+
+	p, err := order.LoadRaw(args, []any{filter, at}, func(restrict page.Restriction, limit int) ([]*Placement, error) {
+		query := q.from(placedColumns)
+		if restrict.After != nil {
+			query.Add(" AND x.id > ?", restrict.After...)
+		}
+
+		if restrict.Before != nil {
+			query.Add(" AND x.id < ?", restrict.Before...)
+		}
+
+		query.Add(" ORDER BY x.id")
+
+		if restrict.Backwards {
+			query.Add(" DESC")
+		}
+
+		return q.read(ctx, client, query.Add(" LIMIT ?", limit))
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	p.Count = func(ctx context.Context) (n int, err error) {
+		err = q.from("COUNT(*)").Rows(ctx, client, func(rows *sql.Rows) error { return rows.Scan(&n) })
+
+		return n, err
+	}
+
+	return p, nil
+}
+
+// PlacementsOf gives all placements of a service, or of those of a version,
+// without paging: there are no more than environments.
+func (e *Engine) PlacementsOf(ctx context.Context, serviceID string, versionID *string, at *time.Time) ([]*Placement, error) {
+	yes := true
+	q := &placed{store: e.store, at: utc(at), services: []string{serviceID}, filter: PlacementFilter{Archived: &yes}}
+
+	if versionID != nil {
+		q.versions = []string{*versionID}
+	}
+
+	client := e.store.Read
+
+	found, err := q.read(ctx, client, q.from(placedColumns).Add(" ORDER BY (SELECT o.rank FROM environments o WHERE o.id = x.environment_id), x.id"))
+	if err != nil {
+		return nil, err
+	}
+
+	return found, nil
+}
+
+// FindPlacement gives a placement by its id; nil when there is nothing.
+func (e *Engine) FindPlacement(ctx context.Context, client *db.Client, placementID string) (*Placement, error) {
+	serviceID, environmentID, err := id.PlacementParts(placementID)
+	if err != nil {
+		return nil, fault.Missing("id", "there is no placement %q", placementID)
+	}
+
+	yes := true
+	q := &placed{store: e.store, services: []string{serviceID}, envs: []string{environmentID}, filter: PlacementFilter{Archived: &yes}}
+
+	found, err := q.read(ctx, client, q.from(placedColumns))
+	if err != nil {
+		return nil, err
+	}
+
+	if len(found) == 0 {
+		return nil, fault.Missing("id", "there is no placement %q", placementID)
+	}
+
+	return found[0], nil
+}
+
+func utc(at *time.Time) *time.Time {
+	if at == nil {
+		return nil
+	}
+
+	return new(at.UTC().Truncate(time.Microsecond))
+}
