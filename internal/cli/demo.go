@@ -84,7 +84,7 @@ func (c *demoCommand) Run(ctx context.Context, s *session, line *commands, progr
 	}
 
 	if c.Exit {
-		fmt.Fprintf(s.out, "\nevery expectation held; played and stopped in %s\n", time.Since(began).Round(time.Millisecond))
+		fmt.Fprintf(s.out, "\nevery expectation held; done and stopped in %s\n", time.Since(began).Round(time.Millisecond))
 	}
 
 	return nil
@@ -105,7 +105,7 @@ func (c *demoCommand) play(
 	}
 	defer own.client.Close()
 
-	told, err := newStory(&own, hello, c.Data, url)
+	told, err := newStory(&own, hello, c.Data, url, c.Exit)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (t *story) ask(ctx context.Context) error {
 	matrixTable(t.indented(), m.Matrix)
 
 	t.step("And where was it before the rollback?",
-		fmt.Sprintf("shiplog where hello --at %s", t.beforeRollback.UTC().Format(time.RFC3339)))
+		fmt.Sprintf("shiplog where hello --at %s", t.beforeRollback.UTC().Format("2006-01-02T15:04:05.000Z07:00")))
 
 	then, rows, err := t.placements(ctx, t.beforeRollback)
 	if err != nil {
@@ -134,9 +134,17 @@ func (t *story) recorded(placements map[string]placement, environment, want stri
 
 // again shows where things stand on data on which the story was played before,
 // and brings back what does not run any more.
-func (t *story) again(ctx context.Context) error {
-	t.step("The story was played on this data before; this is where things stand. (Remove the data to play it again.)",
-		"shiplog where hello", "shiplog deployments --service hello")
+func (t *story) again(ctx context.Context, finished bool) error {
+	sentence := "The story was played on this data before; this is where things stand. (Remove the data to play it again.)"
+	if !finished {
+		sentence = "The story was begun on this data before, but not finished; this is where things stand. (Remove the data to play it.)"
+	}
+
+	if !finished && t.exit {
+		return &missError{what: "the story on this data", want: "unplayed or finished", got: "begun and not finished"}
+	}
+
+	t.step(sentence, "shiplog where hello", "shiplog deployments --service hello")
 
 	for _, environment := range []string{"development", "production"} {
 		one, err := t.observed(ctx, environment)

@@ -31,11 +31,13 @@ type story struct {
 	steps int
 	// began is when the server answered for the first time.
 	began time.Time
+	// exit: the demo is a check and may not pass unfinished.
+	exit bool
 	// beforeRollback is a past moment to ask about.
 	beforeRollback time.Time
 }
 
-func newStory(s *session, hello, data, url string) (*story, error) {
+func newStory(s *session, hello, data, url string, exit bool) (*story, error) {
 	work := filepath.Join(data, "demo")
 	if err := os.MkdirAll(work, 0o750); err != nil {
 		return nil, fmt.Errorf("the demo's directory: %w", err)
@@ -43,21 +45,21 @@ func newStory(s *session, hello, data, url string) (*story, error) {
 
 	return &story{
 		s: s, p: s.printer(), http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
-		url: url, hello: hello, work: work, began: time.Now(),
+		url: url, hello: hello, work: work, began: time.Now(), exit: exit,
 	}, nil
 }
 
 // tell plays the story, or shows where things stand when it was played before.
 func (t *story) tell(ctx context.Context) error {
-	t.p.linef("serving on %s", t.p.paint(t.url, bold))
+	t.p.linef("the server answers on %s", t.p.paint(t.url, bold))
 
-	played, err := t.played(ctx)
+	begun, finished, err := t.played(ctx)
 	if err != nil {
 		return err
 	}
 
-	if played {
-		err = t.again(ctx)
+	if begun {
+		err = t.again(ctx, finished)
 	} else {
 		err = t.play(ctx)
 	}
@@ -71,22 +73,32 @@ func (t *story) tell(ctx context.Context) error {
 	return t.p.failed
 }
 
-// played reports whether the service is there already.
-func (t *story) played(ctx context.Context) (bool, error) {
-	type answer struct{ Services page[service] }
+// played reports whether the story was begun on this data, and whether it came
+// as far as its rollback.
+func (t *story) played(ctx context.Context) (begun, finished bool, err error) {
+	type answer struct {
+		Services    page[service]
+		Deployments page[deployment]
+	}
 
 	a, err := get[answer](ctx, t.s, "services", input{"first": 100, "filter": map[string]any{"search": "hello"}})
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 
 	for _, one := range a.Services.Nodes {
-		if one.Name == "hello" {
-			return true, nil
-		}
+		begun = begun || one.Name == "hello"
 	}
 
-	return false, nil
+	if !begun {
+		return false, false, nil
+	}
+
+	a, err = get[answer](ctx, t.s, "deployments", input{"first": 1, "filter": map[string]any{
+		"service": "hello", "kind": []string{"ROLLBACK"}, "status": []string{"SUCCEEDED"},
+	}})
+
+	return true, len(a.Deployments.Nodes) > 0, err
 }
 
 // missError is an expectation of the story that did not hold.
@@ -261,7 +273,7 @@ func (t *story) fetch(ctx context.Context, base, path string, wantStatus int, wa
 	const times = 4
 
 	address := strings.TrimSuffix(base, "/") + path
-	t.p.linef("    %s", t.p.paint("$ curl "+address, dim))
+	t.p.linef("    %s", t.p.paint("$ curl '"+address+"'", dim))
 
 	for range times {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
