@@ -1,0 +1,131 @@
+package observe
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/shiplog/shiplog/ent/db/placement"
+	"github.com/shiplog/shiplog/ent/db/version"
+	"github.com/shiplog/shiplog/internal/store"
+)
+
+// Topic is what is woken when the observed side of the placement changes.
+func Topic(placement string) string { return "placement/" + placement }
+
+// written is what the placement's row holds.
+type written struct {
+	loaded   bool
+	versions []Version
+	drift    placement.Drift
+	at       time.Time
+}
+
+// observe asks the target and writes down what has changed.
+func (u *unit) observe(ctx context.Context) error {
+	seen, asked := u.tenure.cfg.Target.Observe(ctx, u.name)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+
+	now := written{loaded: true, versions: u.written.versions, at: u.written.at}
+
+	if asked == nil {
+		u.book.seen(seen, time.Now())
+
+		now.versions, now.at = versionsOf(seen), store.Now()
+
+		if err := u.learn(ctx, now.versions); err != nil {
+			return err
+		}
+	} else if u.written.drift != placement.DriftUNREACHABLE {
+		u.tenure.log.WarnContext(ctx, "the target cannot be asked", "unit", u.name, "error", asked)
+	}
+
+	now.drift = Verdict(u.book.applied, seen, asked, func(v string) bool { return u.versions[v] })
+
+	same := u.written.loaded && u.written.drift == now.drift && reflect.DeepEqual(normal(u.written.versions), normal(now.versions))
+	if same && now.at.Sub(u.written.at) < u.tenure.cfg.Refresh {
+		return nil
+	}
+
+	if err := u.write(ctx, now, !same); err != nil {
+		return err
+	}
+
+	u.written = now
+
+	return nil
+}
+
+// normal makes nothing and none the same, as the row does.
+func normal(versions []Version) []Version {
+	out := make([]Version, len(versions))
+	for i, v := range versions {
+		if len(v.Images) == 0 {
+			v.Images = nil
+		}
+
+		out[i] = v
+	}
+
+	return out
+}
+
+// learn finds out which versions the memory has.
+func (u *unit) learn(ctx context.Context, versions []Version) error {
+	var ask []string
+
+	for _, v := range versions {
+		if v.VersionID != "" && !u.versions[v.VersionID] {
+			ask = append(ask, v.VersionID)
+		}
+	}
+
+	if len(ask) == 0 {
+		return nil
+	}
+
+	found, err := u.tenure.store.Read.Version.Query().Where(version.IDIn(ask...)).IDs(ctx)
+	if err != nil {
+		return store.Classify(err)
+	}
+
+	for _, id := range found {
+		u.versions[id] = true
+	}
+
+	return nil
+}
+
+func (u *unit) write(ctx context.Context, now written, wake bool) error {
+	content, err := json.Marshal(normal(now.versions))
+	if err != nil {
+		return fmt.Errorf("observed side of %s: %w", u.placement, err)
+	}
+
+	return u.tenure.store.WithTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.Fence(ctx, u.tenure.held); err != nil {
+			return err
+		}
+
+		update := tx.Placement.UpdateOneID(u.placement).SetObserved(content)
+		if !now.at.IsZero() {
+			update.SetObservedAt(now.at)
+		}
+
+		if now.drift == "" {
+			update.ClearDrift()
+		} else {
+			update.SetDrift(now.drift)
+		}
+
+		if wake {
+			tx.Wake(Topic(u.placement))
+		}
+
+		return update.Exec(ctx)
+	})
+}
