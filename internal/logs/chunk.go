@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -47,6 +48,7 @@ var (
 type codec struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
+	raw sync.Pool // *[]byte: chunks that were decompressed
 }
 
 func newCodec() (*codec, error) {
@@ -100,13 +102,24 @@ func (c *codec) packAll(lines []Line) []chunk {
 	return chunks
 }
 
-func (c *codec) unpack(data []byte, first int64) ([]Line, error) {
-	raw, err := c.dec.DecodeAll(data, nil)
+// unpack appends the chunk's entries to dst.
+func (c *codec) unpack(dst []Line, data []byte, first int64) ([]Line, error) {
+	buf, ok := c.raw.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
+	}
+	defer c.raw.Put(buf)
+
+	raw, err := c.dec.DecodeAll(data, (*buf)[:0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errChunk, err)
 	}
 
-	return decode(raw, first)
+	if cap(raw) <= 4*maxChunkBytes {
+		*buf = raw
+	}
+
+	return decode(dst, raw, first)
 }
 
 type source struct {
@@ -201,7 +214,8 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-func decode(raw []byte, first int64) ([]Line, error) {
+// decode appends the entries to dst; nothing of raw is kept.
+func decode(dst []Line, raw []byte, first int64) ([]Line, error) {
 	d := decoder{b: raw}
 
 	if d.byte() != chunkVersion {
@@ -224,7 +238,8 @@ func decode(raw []byte, first int64) ([]Line, error) {
 		}
 	}
 
-	lines := make([]Line, n)
+	all := slices.Grow(dst, n)[:len(dst)+n]
+	lines := all[len(dst):]
 	lengths := make([]int, n)
 
 	for i := range lines {
@@ -272,7 +287,7 @@ func decode(raw []byte, first int64) ([]Line, error) {
 		return nil, errChunk
 	}
 
-	return lines, nil
+	return all, nil
 }
 
 // decoder reads the parts of a chunk; once something was bad, all is zero.

@@ -40,7 +40,7 @@ func TestChunkGivesBackWhatWasPutIn(t *testing.T) {
 		want := rapid.SliceOfN(rapid.Custom(drawLine), 1, 50).Draw(t, "lines")
 		first := rapid.Int64Range(1, 1<<40).Draw(t, "first")
 
-		got, err := c.unpack(c.pack(want).data, first)
+		got, err := c.unpack(nil, c.pack(want).data, first)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,12 +61,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode([]Line{{Text: "hello", Stream: Step}, {Gap: &Gap{Reason: Limit, Lines: 3}}}))
 	f.Add([]byte{chunkVersion, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		lines, err := decode(raw, 1)
+		lines, err := decode(nil, raw, 1)
 		if err != nil || len(lines) == 0 {
 			return
 		}
 
-		again, err := decode(encode(lines), 1)
+		again, err := decode(nil, encode(lines), 1)
 		if err != nil || !reflect.DeepEqual(lines, again) {
 			t.Fatalf("got %+v, %v\nwant %+v", again, err, lines)
 		}

@@ -110,12 +110,9 @@ func (l *Logs) merge(ctx context.Context, tx *store.Tx, deployment string, run [
 	var lines []Line
 
 	for _, row := range rows {
-		part, err := l.codec.unpack(row.Data, row.FirstSeq)
-		if err != nil {
+		if lines, err = l.codec.unpack(lines, row.Data, row.FirstSeq); err != nil {
 			return fmt.Errorf("compact the log of %s: %w", deployment, err)
 		}
-
-		lines = append(lines, part...)
 	}
 
 	if _, err := tx.LogChunk.Delete().Where(logchunk.IDIn(ids...)).Exec(ctx); err != nil {

@@ -1,8 +1,10 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/logchunk"
@@ -17,23 +19,25 @@ func (l *Logs) entries(ctx context.Context, client *db.Client, deployment string
 		return nil, err
 	}
 
-	lines := make([]Line, 0, to-from+1)
+	// Room for what is decoded and cut off at the ends, too.
+	lines := make([]Line, 0, to-from+1+maxChunkLines/8)
 	next := from
 
 	for _, row := range rows {
-		part, err := l.codec.unpack(row.Data, row.FirstSeq)
-		if err != nil || int64(len(part)) != row.LastSeq-row.FirstSeq+1 {
-			return nil, fmt.Errorf("log of %s, seq %d to %d: %w", deployment, row.FirstSeq, row.LastSeq, err)
-		}
-
 		if row.FirstSeq > next {
-			lines = append(lines, retained(part[0], next, row.FirstSeq-1))
+			lines = append(lines, retained(Line{Time: row.FirstTime, Phase: Rollout, Stream: Step}, next, row.FirstSeq-1))
 			next = row.FirstSeq
 		}
 
-		part = part[next-row.FirstSeq : min(to, row.LastSeq)-row.FirstSeq+1]
-		lines = append(lines, part...)
-		next += int64(len(part))
+		n := len(lines)
+
+		if lines, err = l.codec.unpack(lines, row.Data, row.FirstSeq); err != nil || int64(len(lines)-n) != row.LastSeq-row.FirstSeq+1 {
+			return nil, fmt.Errorf("log of %s, seq %d to %d: %w", deployment, row.FirstSeq, row.LastSeq, cmp.Or(err, errChunk))
+		}
+
+		lines = slices.Delete(lines, n, n+int(next-row.FirstSeq))
+		lines = lines[:len(lines)-int(max(0, row.LastSeq-to))]
+		next = min(to, row.LastSeq) + 1
 	}
 
 	if next <= to {
@@ -65,7 +69,7 @@ func chunks(ctx context.Context, client *db.Client, deployment string, from, to 
 			logchunk.LastSeqGTE(from), logchunk.LastSeqLT(to+maxChunkLines),
 			logchunk.FirstSeqLTE(to), logchunk.FirstSeqGT(from-maxChunkLines)).
 		Order(logchunk.ByLastSeq()).
-		Select(logchunk.FieldFirstSeq, logchunk.FieldLastSeq, logchunk.FieldData).All(ctx)
+		Select(logchunk.FieldFirstSeq, logchunk.FieldLastSeq, logchunk.FieldFirstTime, logchunk.FieldData).All(ctx)
 	if err != nil {
 		return nil, store.Classify(err)
 	}

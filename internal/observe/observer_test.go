@@ -100,7 +100,7 @@ func TestObserversThatTakeOverNeitherDoubleNorLose(t *testing.T) {
 			{Key: "b", Deployment: d, Container: "main", Instance: "hello/1", Attempt: 1},
 		}
 
-		const total = 4000
+		const total = 2000
 
 		var wg sync.WaitGroup
 
