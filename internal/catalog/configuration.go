@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	entsql "entgo.io/ent/dialect/sql"
+
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/configuration"
 	"github.com/shiplog/shiplog/ent/db/environment"
@@ -273,4 +275,17 @@ func ConfigurationContent(ctx context.Context, client *db.Client, row *db.Config
 	}
 
 	return json.RawMessage(content.Content), nil
+}
+
+// NewestOf gives the newest revisions of the layers that were ever set.
+func NewestOf(ctx context.Context, client *db.Client, layerKeys []string) ([]*db.Configuration, error) {
+	rows, err := client.Configuration.Query().Where(configuration.LayerIn(layerKeys...), func(s *entsql.Selector) {
+		newer := entsql.Table(configuration.Table).As("newer")
+		s.Where(entsql.NotExists(entsql.Dialect(s.Dialect()).Select(newer.C(configuration.FieldID)).From(newer).Where(entsql.And(
+			entsql.ColumnsEQ(newer.C(configuration.FieldLayer), s.C(configuration.FieldLayer)),
+			entsql.ColumnsGT(newer.C(configuration.FieldRevision), s.C(configuration.FieldRevision)),
+		))))
+	}).All(ctx)
+
+	return rows, store.Classify(err)
 }

@@ -172,3 +172,51 @@ func Pending(ctx context.Context, client *db.Client, placements []string) (map[s
 
 	return found, nil
 }
+
+// ChecksOf gives, by deployment id, the checks that were reported for its
+// version in its environment while it was what is in place, newest first.
+func (e *Engine) ChecksOf(ctx context.Context, deployments []string) (map[string][]*db.Check, error) {
+	found := make(map[string][]*db.Check, len(deployments))
+	of := map[string][]string{} // check id → deployments
+
+	for _, d := range deployments {
+		found[d] = []*db.Check{}
+	}
+
+	query := e.store.NewQuery(`SELECT d.id, c.id FROM deployments d
+		JOIN checks c ON c.version_id = d.version_id AND c.environment_id = d.environment_id AND c.created_at >= d.became_current_at
+		WHERE d.became_current_at IS NOT NULL AND NOT EXISTS (
+			SELECT 1 FROM deployments n WHERE n.service_id = d.service_id AND n.environment_id = d.environment_id AND n.became_current_at IS NOT NULL
+				AND (n.became_current_at, n.current_order) > (d.became_current_at, d.current_order) AND n.became_current_at <= c.created_at)
+		AND `).In("d.id", deployments)
+
+	var ids []string
+
+	err := query.Rows(ctx, e.store.Read, func(rows *sql.Rows) error {
+		var d, c string
+		if err := rows.Scan(&d, &c); err != nil {
+			return err
+		}
+
+		ids = append(ids, c)
+		of[c] = append(of[c], d)
+
+		return nil
+	})
+	if err != nil || len(ids) == 0 {
+		return found, err
+	}
+
+	rows, err := e.store.Read.Check.Query().Where(check.IDIn(ids...)).Order(db.Desc(check.FieldCreatedAt), db.Desc(check.FieldID)).All(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	for _, c := range rows {
+		for _, d := range of[c.ID] {
+			found[d] = append(found[d], c)
+		}
+	}
+
+	return found, nil
+}

@@ -10,8 +10,8 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 )
 
-// page bounds how many entries are read at once.
-const page = 1000
+// batch bounds how many entries are read at once.
+const batch = 1000
 
 // Broken says which entry does not fit, and why.
 type Broken struct {
@@ -29,7 +29,7 @@ func Verify(ctx context.Context, s *store.Store) (entries int64, err error) {
 		prev := genesis
 
 		for {
-			events, err := client.Event.Query().Where(event.SeqGT(entries)).Order(event.BySeq()).Limit(page).All(ctx)
+			events, err := client.Event.Query().Where(event.SeqGT(entries)).Order(event.BySeq()).Limit(batch).All(ctx)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func Verify(ctx context.Context, s *store.Store) (entries int64, err error) {
 				entries, prev = e.Seq, e.Hash
 			}
 
-			if len(events) < page {
+			if len(events) < batch {
 				return verifyHead(ctx, client, entries, prev)
 			}
 		}

@@ -157,6 +157,19 @@ func (o Order[T]) LoadRaw(args Args, filter any, fetch func(restrict Restriction
 	return page, nil
 }
 
+// Size is how many entries are asked for, from which end.
+type Size struct{ First, Last int }
+
+// Size checks first and last.
+func (a Args) Size() (Size, error) {
+	n, backwards, err := a.size()
+	if backwards {
+		return Size{Last: n}, err
+	}
+
+	return Size{First: n}, err
+}
+
 func (a Args) size() (size int, backwards bool, err error) {
 	field, asked := "first", a.First
 

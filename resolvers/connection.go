@@ -1,0 +1,56 @@
+package resolvers
+
+import (
+	"context"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/internal/journal"
+	"github.com/shiplog/shiplog/internal/page"
+)
+
+// asks reports whether the field's selection holds a field of this name.
+func asks(ctx context.Context, field string) bool {
+	return slices.Contains(graphql.CollectAllFields(ctx), field)
+}
+
+// paged reads a page; when its position is asked for, both come from one
+// snapshot of the database.
+func paged[T any](ctx context.Context, r *Resolver, load func(ctx context.Context, client *db.Client) (*page.Page[T], error)) (*page.Page[T], error) {
+	if !asks(ctx, "position") {
+		return load(ctx, r.Store.Read)
+	}
+
+	var p *page.Page[T]
+
+	err := r.Store.ReadTx(ctx, func(ctx context.Context, client *db.Client) error {
+		seq, err := journal.Position(ctx, client)
+		if err != nil {
+			return err
+		}
+
+		if p, err = load(ctx, client); err != nil {
+			return err
+		}
+
+		p.At = journal.Cursor(seq)
+
+		// It is counted in the same snapshot, which ends before the field
+		// totalCount is asked for.
+		if !asks(ctx, "totalCount") {
+			return nil
+		}
+
+		n, err := p.Count(ctx)
+		p.Count = func(context.Context) (int, error) { return n, err }
+
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	return p, nil
+}

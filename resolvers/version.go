@@ -1,0 +1,83 @@
+package resolvers
+
+import (
+	"context"
+	"time"
+
+	"github.com/shiplog/shiplog/ent/db"
+	versionrow "github.com/shiplog/shiplog/ent/db/version"
+	"github.com/shiplog/shiplog/internal/catalog"
+	"github.com/shiplog/shiplog/internal/contract"
+	"github.com/shiplog/shiplog/internal/deployment"
+	"github.com/shiplog/shiplog/internal/page"
+)
+
+type versionFields struct{ *Resolver }
+
+func (f versionFields) Service(ctx context.Context, v *db.Version) (*db.Service, error) {
+	return load(ctx).service.Load(ctx, v.ServiceID)
+}
+
+func (f versionFields) Images(ctx context.Context, v *db.Version) ([]*db.Image, error) {
+	if v.Edges.Images != nil {
+		return v.Edges.Images, nil
+	}
+
+	return load(ctx).images.Load(ctx, v.ID)
+}
+
+func (f versionFields) Notes(ctx context.Context, v *db.Version) (*string, error) {
+	document, err := maybe(ctx, load(ctx).document, v.NotesDigest)
+	if err != nil || document == nil {
+		return nil, err
+	}
+
+	return &document.Content, nil
+}
+
+func (f versionFields) Workload(ctx context.Context, v *db.Version) (*contract.Workload, error) {
+	document, err := maybe(ctx, load(ctx).document, v.WorkloadDigest)
+	if err != nil || document == nil {
+		return nil, err
+	}
+
+	if v.WorkloadKind == versionrow.WorkloadKindMANIFESTS {
+		return &contract.Workload{Digest: document.ID, Manifests: &document.Content}, nil
+	}
+
+	return &contract.Workload{Digest: document.ID, Score: rawJSON(document.Content)}, nil
+}
+
+func (f versionFields) WorkloadFrom(ctx context.Context, v *db.Version) (*db.Version, error) {
+	return maybe(ctx, load(ctx).version, v.WorkloadFromID)
+}
+
+func (f versionFields) Decisions(ctx context.Context, v *db.Version) ([]*db.Decision, error) {
+	return load(ctx).decisions.Load(ctx, v.ID)
+}
+
+func (f versionFields) Checks(ctx context.Context, v *db.Version, environment *string) ([]*db.Check, error) {
+	return catalog.Checks(ctx, f.Store.Read, v.ID, environment)
+}
+
+func (f versionFields) Placements(ctx context.Context, v *db.Version, at *time.Time) ([]*deployment.Placement, error) {
+	return f.Engine.PlacementsOf(ctx, v.ServiceID, &v.ID, at)
+}
+
+func (f versionFields) Journey(ctx context.Context, v *db.Version) ([]*deployment.JourneyStop, error) {
+	return f.Engine.Journey(ctx, v)
+}
+
+func (f versionFields) Deployments(ctx context.Context, v *db.Version, first *int, after *string, last *int, before *string) (*contract.DeploymentConnection, error) {
+	return f.deployments(ctx, &deployment.Filter{Version: &v.ID}, page.Args{First: first, After: after, Last: last, Before: before})
+}
+
+type workloadFields struct{}
+
+func (workloadFields) Score(_ context.Context, w *contract.Workload) (any, error) {
+	if w.Score == nil {
+		return nil, nil //nolint:nilnil // null is the contract's answer
+	}
+
+	return w.Score, nil
+}
