@@ -1260,7 +1260,7 @@ type LogSource {
 
 "The mark where lines are missing."
 type LogGap {
-  "Why: ` + "`" + `RETENTION` + "`" + `, ` + "`" + `LIMIT` + "`" + `, ` + "`" + `SOURCE_LOST` + "`" + `."
+  "Why: ` + "`" + `RETENTION` + "`" + `, ` + "`" + `LIMIT` + "`" + `, ` + "`" + `SOURCE_LOST` + "`" + `, ` + "`" + `NOT_COLLECTED` + "`" + ` (written after the time for which runtime output is kept)."
   reason: String!
   "How many, null when nobody knows."
   lines: Long

@@ -24,7 +24,7 @@ func (s stepLines) Step(ctx context.Context, tx *store.Tx, deployment, step stri
 	return err
 }
 
-// Outcome marks the log as whole.
-func (s stepLines) Outcome(ctx context.Context, tx *store.Tx, deployment string) error {
-	return s.logs.MarkOutcome(ctx, tx, deployment)
+// Close says that nothing will be appended any more.
+func (s stepLines) Close(ctx context.Context, tx *store.Tx, deployment string) error {
+	return s.logs.Close(ctx, tx, deployment)
 }

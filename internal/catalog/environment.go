@@ -269,7 +269,11 @@ func (in UpdateEnvironment) apply(ctx context.Context, tx *store.Tx, before *db.
 	}
 
 	if v, set := in.Owner.ValueOK(); set && value(text(v)) != value(before.Owner) {
-		update.ClearOwner().SetNillableOwner(text(v))
+		if text(v) == nil {
+			update.ClearOwner()
+		} else {
+			update.SetOwner(*v)
+		}
 
 		changed = true
 	}

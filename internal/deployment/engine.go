@@ -16,9 +16,9 @@ import (
 type Log interface {
 	// Step appends lines of the stream STEP within the transaction.
 	Step(ctx context.Context, tx *store.Tx, deployment, step string, lines ...string) error
-	// Outcome marks the log as whole up to the outcome: for deployments
-	// that never acted, so that no collector will.
-	Outcome(ctx context.Context, tx *store.Tx, deployment string) error
+	// Close says that nothing will be appended any more: for deployments that
+	// never acted, so that no collector will say it.
+	Close(ctx context.Context, tx *store.Tx, deployment string) error
 }
 
 // Config is what an engine needs.
@@ -83,6 +83,15 @@ func value[T any](p *T) (v T) {
 	}
 
 	return v
+}
+
+// assign sets a nullable column, or clears it: ent takes only one of both.
+func assign[T, B any](p *T, set func(T) B, unset func() B) {
+	if p == nil {
+		unset()
+	} else {
+		set(*p)
+	}
 }
 
 func text(p *string) *string {

@@ -61,7 +61,8 @@ func becomeCurrent(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Dep
 	}
 
 	if current {
-		update.SetRecordedID(d.ID).ClearRecordedVersionID().SetNillableRecordedVersionID(d.VersionID)
+		update.SetRecordedID(d.ID)
+		assign(d.VersionID, update.SetRecordedVersionID, update.ClearRecordedVersionID)
 	}
 
 	if d.Kind == deployment.KindEXTERNAL {

@@ -186,7 +186,7 @@ func (e *Engine) record(ctx context.Context, tx *store.Tx, missing Creator, r re
 
 	tx.Wake(Topic(service.ID, environment.ID))
 
-	if err := e.lines.Outcome(ctx, tx, d.ID); err != nil {
+	if err := e.lines.Close(ctx, tx, d.ID); err != nil {
 		return recorded{}, err
 	}
 

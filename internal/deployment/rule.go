@@ -117,11 +117,13 @@ func (e *Engine) putRule(ctx context.Context, tx *store.Tx, caller access.Caller
 			return ruled{}, err
 		}
 	} else {
-		after, err = tx.Rule.UpdateOneID(before.ID).AddRevision(1).SetUpdatedAt(now).
-			SetEnabled(want.Enabled).SetTrigger(want.Trigger).ClearSourceEnvironmentID().SetNillableSourceEnvironmentID(want.SourceEnvironmentID).
-			SetKinds(want.Kinds).SetServiceNames(want.ServiceNames).SetServiceLabels(want.ServiceLabels).SetServiceOwners(want.ServiceOwners).
-			ClearCondition().SetNillableCondition(want.Condition).SetTargetEnvironmentID(want.TargetEnvironmentID).Save(ctx)
-		if err != nil {
+		update := tx.Rule.UpdateOneID(before.ID).AddRevision(1).SetUpdatedAt(now).
+			SetEnabled(want.Enabled).SetTrigger(want.Trigger).SetTargetEnvironmentID(want.TargetEnvironmentID).
+			SetKinds(want.Kinds).SetServiceNames(want.ServiceNames).SetServiceLabels(want.ServiceLabels).SetServiceOwners(want.ServiceOwners)
+		assign(want.SourceEnvironmentID, update.SetSourceEnvironmentID, update.ClearSourceEnvironmentID)
+		assign(want.Condition, update.SetCondition, update.ClearCondition)
+
+		if after, err = update.Save(ctx); err != nil {
 			return ruled{}, err
 		}
 	}

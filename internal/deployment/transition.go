@@ -28,7 +28,9 @@ func become(ctx context.Context, tx *store.Tx, actor journal.Actor, d *db.Deploy
 		return "", fault.New(fault.Conflict, "deployment %s is %s and cannot become %s", d.ID, d.Status, to)
 	}
 
-	update := tx.Deployment.UpdateOneID(d.ID).SetStatus(to).ClearStatusReason().SetNillableStatusReason(text(&reason))
+	update := tx.Deployment.UpdateOneID(d.ID).SetStatus(to)
+	assign(text(&reason), update.SetStatusReason, update.ClearStatusReason)
+
 	if Final(to) {
 		update.SetFinishedAt(store.Now()).SetHoldsSlot(false)
 	}
@@ -74,7 +76,8 @@ type stepChange struct {
 // mark changes a step, with its event.
 func mark(ctx context.Context, tx *store.Tx, actor journal.Actor, d *db.Deployment, s *db.Step, to step.Status, epoch int64, message string) error {
 	now := store.Now()
-	update := tx.Step.UpdateOneID(s.ID).SetStatus(to).SetEpoch(epoch).ClearMessage().SetNillableMessage(text(&message))
+	update := tx.Step.UpdateOneID(s.ID).SetStatus(to).SetEpoch(epoch)
+	assign(text(&message), update.SetMessage, update.ClearMessage)
 
 	switch to {
 	case step.StatusRUNNING:
@@ -166,7 +169,7 @@ func (e *Engine) finish(ctx context.Context, tx *store.Tx, actor journal.Actor, 
 	}
 
 	if !acted {
-		return e.lines.Outcome(ctx, tx, d.ID)
+		return e.lines.Close(ctx, tx, d.ID)
 	}
 
 	return nil

@@ -35,6 +35,14 @@ func shutdown(err error) bool {
 	return isSQLite(err, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 }
 
+// cancelled reports whether Postgres ended a statement because its context was
+// over.
+func cancelled(err error) bool {
+	var pe *pq.Error
+
+	return errors.As(err, &pe) && pe.Code == "57014"
+}
+
 // full reports whether there is no room to write.
 func full(err error) bool {
 	var pe *pq.Error

@@ -305,7 +305,7 @@ func Classify(err error) error {
 	switch {
 	case err == nil, errors.As(err, &coded), errors.Is(err, context.Canceled):
 		return err
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), cancelled(err):
 		return fault.Wrap(err, fault.Unavailable, "the database did not answer in time")
 	case errors.Is(err, errOutcome):
 		return fault.Wrap(err, fault.Unavailable, "the database was lost during the commit; ask again with the same idempotencyKey to learn whether it was done")
