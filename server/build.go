@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -51,7 +52,15 @@ type rooms struct {
 
 // open opens and migrates the database.
 func open(ctx context.Context, c Config, log *slog.Logger, m *metrics) (*store.Store, error) {
-	s, err := store.Open(ctx, store.Config{URL: c.Database, Logger: log, Statement: m.statement})
+	statement := m.statement
+	if c.Statement != nil {
+		statement = func(ctx context.Context, query string, took time.Duration, err error) {
+			m.statement(ctx, query, took, err)
+			c.Statement(ctx, query, took, err)
+		}
+	}
+
+	s, err := store.Open(ctx, store.Config{URL: c.Database, Logger: log, Statement: statement})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,9 @@ type Config struct {
 	Program []string
 	// Log takes the structured log, standard error.
 	Log io.Writer
+	// Statement, when set, is called after every database statement: for
+	// counting in tests.
+	Statement func(ctx context.Context, query string, took time.Duration, err error)
 }
 
 // minToken keeps tokens that can be guessed out.
