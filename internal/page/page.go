@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	entsql "entgo.io/ent/dialect/sql"
 
@@ -257,7 +259,7 @@ func (o Order[T]) decode(field, seal string, cursor *string) ([]any, error) {
 	key := make([]any, len(o.Columns))
 
 	for i, part := range parts[3:] {
-		if part == "" {
+		if part == "" || strings.ContainsFunc(part, unicode.IsControl) || !utf8.ValidString(part) {
 			return nil, fault.Invalid(field, "this is not a cursor of this list")
 		}
 

@@ -43,6 +43,14 @@ func cancelled(err error) bool {
 	return errors.As(err, &pe) && pe.Code == "57014"
 }
 
+// unfit reports whether Postgres refuses a text that no column can hold: NUL
+// or broken UTF-8.
+func unfit(err error) bool {
+	var pe *pq.Error
+
+	return errors.As(err, &pe) && (pe.Code == "22021" || pe.Code == "22P05")
+}
+
 // full reports whether there is no room to write.
 func full(err error) bool {
 	var pe *pq.Error

@@ -309,6 +309,8 @@ func Classify(err error) error {
 		return fault.Wrap(err, fault.Unavailable, "the database did not answer in time")
 	case errors.Is(err, errOutcome):
 		return fault.Wrap(err, fault.Unavailable, "the database was lost during the commit; ask again with the same idempotencyKey to learn whether it was done")
+	case unfit(err):
+		return fault.Wrap(err, fault.InvalidInput, "a text holds characters that cannot be stored: want UTF-8 without NUL")
 	case full(err):
 		return fault.Wrap(err, fault.Unavailable, "the database cannot write: its disk is full")
 	case lost(err), shutdown(err), errors.Is(err, errAborted):
