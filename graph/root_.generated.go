@@ -742,8 +742,6 @@ type Environment implements Node {
   target: Target!
   "Why it is locked, null when it is not."
   lockedReason: String
-  "When an ephemeral environment ends."
-  expiresAt: Time
   "When it was created."
   createdAt: Time!
   "When it was archived."
@@ -1642,8 +1640,6 @@ input CreateEnvironmentInput {
   labels: Labels
   "Where it really is."
   target: TargetInput!
-  "When it ends, for an ephemeral one."
-  expiresAt: Time
   "See the conventions."
   idempotencyKey: String
 }
@@ -1670,8 +1666,6 @@ input UpdateEnvironmentInput {
   labels: Labels
   "Where it really is from now on."
   target: TargetInput
-  "When it ends."
-  expiresAt: Time
 }
 
 "Answer of updateEnvironment."
@@ -2443,8 +2437,6 @@ func (ec *executionContext) childFields_Environment(ctx context.Context, field g
 		return ec.fieldContext_Environment_target(ctx, field)
 	case "lockedReason":
 		return ec.fieldContext_Environment_lockedReason(ctx, field)
-	case "expiresAt":
-		return ec.fieldContext_Environment_expiresAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Environment_createdAt(ctx, field)
 	case "archivedAt":

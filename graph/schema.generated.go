@@ -4580,29 +4580,6 @@ func (ec *executionContext) fieldContext_Environment_lockedReason(_ context.Cont
 	return graphql.NewScalarFieldContext("Environment", field, false, false, "String")
 }
 
-func (ec *executionContext) _Environment_expiresAt(ctx context.Context, field graphql.CollectedField, obj *db.Environment) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Environment_expiresAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ExpiresAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
-			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_Environment_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Environment", field, false, false, "Time")
-}
-
 func (ec *executionContext) _Environment_createdAt(ctx context.Context, field graphql.CollectedField, obj *db.Environment) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12727,7 +12704,7 @@ func (ec *executionContext) unmarshalInputCreateEnvironmentInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "title", "tier", "rank", "owner", "labels", "target", "expiresAt", "idempotencyKey"}
+	fieldsInOrder := [...]string{"name", "title", "tier", "rank", "owner", "labels", "target", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -12783,13 +12760,6 @@ func (ec *executionContext) unmarshalInputCreateEnvironmentInput(ctx context.Con
 				return it, err
 			}
 			it.Target = data
-		case "expiresAt":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
-			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ExpiresAt = data
 		case "idempotencyKey":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -14684,7 +14654,7 @@ func (ec *executionContext) unmarshalInputUpdateEnvironmentInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"environment", "title", "tier", "rank", "owner", "labels", "target", "expiresAt"}
+	fieldsInOrder := [...]string{"environment", "title", "tier", "rank", "owner", "labels", "target"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14740,13 +14710,6 @@ func (ec *executionContext) unmarshalInputUpdateEnvironmentInput(ctx context.Con
 				return it, err
 			}
 			it.Target = data
-		case "expiresAt":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
-			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ExpiresAt = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -16265,11 +16228,6 @@ func (ec *executionContext) _Environment(ctx context.Context, sel ast.SelectionS
 				})
 		case "lockedReason":
 			out.Values[i] = ec._Environment_lockedReason(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "expiresAt":
-			out.Values[i] = ec._Environment_expiresAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -28,3 +28,8 @@ func (s stepLines) Step(ctx context.Context, tx *store.Tx, deployment, step stri
 func (s stepLines) Close(ctx context.Context, tx *store.Tx, deployment string) error {
 	return s.logs.Close(ctx, tx, deployment)
 }
+
+// Compact merges small chunks.
+func (s stepLines) Compact(ctx context.Context, deployment string) error {
+	return s.logs.Compact(ctx, deployment)
+}

@@ -38,8 +38,6 @@ type Environment struct {
 	TargetID string `json:"target_id,omitempty"`
 	// why it is locked
 	LockedReason *string `json:"locked_reason,omitempty"`
-	// when an ephemeral one ends
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// when it was archived
 	ArchivedAt *time.Time `json:"archived_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -79,7 +77,7 @@ func (*Environment) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case environment.FieldID, environment.FieldName, environment.FieldTitle, environment.FieldTier, environment.FieldOwner, environment.FieldTargetID, environment.FieldLockedReason:
 			values[i] = new(sql.NullString)
-		case environment.FieldCreatedAt, environment.FieldExpiresAt, environment.FieldArchivedAt:
+		case environment.FieldCreatedAt, environment.FieldArchivedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -160,13 +158,6 @@ func (_m *Environment) assignValues(columns []string, values []any) error {
 				_m.LockedReason = new(string)
 				*_m.LockedReason = value.String
 			}
-		case environment.FieldExpiresAt:
-			if value, ok := values[i].(*sql.NullTime); !ok {
-				return fmt.Errorf("unexpected type %T for field expires_at", values[i])
-			} else if value.Valid {
-				_m.ExpiresAt = new(time.Time)
-				*_m.ExpiresAt = value.Time
-			}
 		case environment.FieldArchivedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field archived_at", values[i])
@@ -244,11 +235,6 @@ func (_m *Environment) String() string {
 	if v := _m.LockedReason; v != nil {
 		builder.WriteString("locked_reason=")
 		builder.WriteString(*v)
-	}
-	builder.WriteString(", ")
-	if v := _m.ExpiresAt; v != nil {
-		builder.WriteString("expires_at=")
-		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")
 	if v := _m.ArchivedAt; v != nil {

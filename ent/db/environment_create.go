@@ -94,20 +94,6 @@ func (_c *EnvironmentCreate) SetNillableLockedReason(v *string) *EnvironmentCrea
 	return _c
 }
 
-// SetExpiresAt sets the "expires_at" field.
-func (_c *EnvironmentCreate) SetExpiresAt(v time.Time) *EnvironmentCreate {
-	_c.mutation.SetExpiresAt(v)
-	return _c
-}
-
-// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
-func (_c *EnvironmentCreate) SetNillableExpiresAt(v *time.Time) *EnvironmentCreate {
-	if v != nil {
-		_c.SetExpiresAt(*v)
-	}
-	return _c
-}
-
 // SetArchivedAt sets the "archived_at" field.
 func (_c *EnvironmentCreate) SetArchivedAt(v time.Time) *EnvironmentCreate {
 	_c.mutation.SetArchivedAt(v)
@@ -268,10 +254,6 @@ func (_c *EnvironmentCreate) createSpec() (*Environment, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.LockedReason(); ok {
 		_spec.SetField(environment.FieldLockedReason, field.TypeString, value)
 		_node.LockedReason = &value
-	}
-	if value, ok := _c.mutation.ExpiresAt(); ok {
-		_spec.SetField(environment.FieldExpiresAt, field.TypeTime, value)
-		_node.ExpiresAt = &value
 	}
 	if value, ok := _c.mutation.ArchivedAt(); ok {
 		_spec.SetField(environment.FieldArchivedAt, field.TypeTime, value)
@@ -445,24 +427,6 @@ func (u *EnvironmentUpsert) UpdateLockedReason() *EnvironmentUpsert {
 // ClearLockedReason clears the value of the "locked_reason" field.
 func (u *EnvironmentUpsert) ClearLockedReason() *EnvironmentUpsert {
 	u.SetNull(environment.FieldLockedReason)
-	return u
-}
-
-// SetExpiresAt sets the "expires_at" field.
-func (u *EnvironmentUpsert) SetExpiresAt(v time.Time) *EnvironmentUpsert {
-	u.Set(environment.FieldExpiresAt, v)
-	return u
-}
-
-// UpdateExpiresAt sets the "expires_at" field to the value that was provided on create.
-func (u *EnvironmentUpsert) UpdateExpiresAt() *EnvironmentUpsert {
-	u.SetExcluded(environment.FieldExpiresAt)
-	return u
-}
-
-// ClearExpiresAt clears the value of the "expires_at" field.
-func (u *EnvironmentUpsert) ClearExpiresAt() *EnvironmentUpsert {
-	u.SetNull(environment.FieldExpiresAt)
 	return u
 }
 
@@ -654,27 +618,6 @@ func (u *EnvironmentUpsertOne) UpdateLockedReason() *EnvironmentUpsertOne {
 func (u *EnvironmentUpsertOne) ClearLockedReason() *EnvironmentUpsertOne {
 	return u.Update(func(s *EnvironmentUpsert) {
 		s.ClearLockedReason()
-	})
-}
-
-// SetExpiresAt sets the "expires_at" field.
-func (u *EnvironmentUpsertOne) SetExpiresAt(v time.Time) *EnvironmentUpsertOne {
-	return u.Update(func(s *EnvironmentUpsert) {
-		s.SetExpiresAt(v)
-	})
-}
-
-// UpdateExpiresAt sets the "expires_at" field to the value that was provided on create.
-func (u *EnvironmentUpsertOne) UpdateExpiresAt() *EnvironmentUpsertOne {
-	return u.Update(func(s *EnvironmentUpsert) {
-		s.UpdateExpiresAt()
-	})
-}
-
-// ClearExpiresAt clears the value of the "expires_at" field.
-func (u *EnvironmentUpsertOne) ClearExpiresAt() *EnvironmentUpsertOne {
-	return u.Update(func(s *EnvironmentUpsert) {
-		s.ClearExpiresAt()
 	})
 }
 
@@ -1035,27 +978,6 @@ func (u *EnvironmentUpsertBulk) UpdateLockedReason() *EnvironmentUpsertBulk {
 func (u *EnvironmentUpsertBulk) ClearLockedReason() *EnvironmentUpsertBulk {
 	return u.Update(func(s *EnvironmentUpsert) {
 		s.ClearLockedReason()
-	})
-}
-
-// SetExpiresAt sets the "expires_at" field.
-func (u *EnvironmentUpsertBulk) SetExpiresAt(v time.Time) *EnvironmentUpsertBulk {
-	return u.Update(func(s *EnvironmentUpsert) {
-		s.SetExpiresAt(v)
-	})
-}
-
-// UpdateExpiresAt sets the "expires_at" field to the value that was provided on create.
-func (u *EnvironmentUpsertBulk) UpdateExpiresAt() *EnvironmentUpsertBulk {
-	return u.Update(func(s *EnvironmentUpsert) {
-		s.UpdateExpiresAt()
-	})
-}
-
-// ClearExpiresAt clears the value of the "expires_at" field.
-func (u *EnvironmentUpsertBulk) ClearExpiresAt() *EnvironmentUpsertBulk {
-	return u.Update(func(s *EnvironmentUpsert) {
-		s.ClearExpiresAt()
 	})
 }
 

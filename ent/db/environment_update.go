@@ -139,26 +139,6 @@ func (_u *EnvironmentUpdate) ClearLockedReason() *EnvironmentUpdate {
 	return _u
 }
 
-// SetExpiresAt sets the "expires_at" field.
-func (_u *EnvironmentUpdate) SetExpiresAt(v time.Time) *EnvironmentUpdate {
-	_u.mutation.SetExpiresAt(v)
-	return _u
-}
-
-// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
-func (_u *EnvironmentUpdate) SetNillableExpiresAt(v *time.Time) *EnvironmentUpdate {
-	if v != nil {
-		_u.SetExpiresAt(*v)
-	}
-	return _u
-}
-
-// ClearExpiresAt clears the value of the "expires_at" field.
-func (_u *EnvironmentUpdate) ClearExpiresAt() *EnvironmentUpdate {
-	_u.mutation.ClearExpiresAt()
-	return _u
-}
-
 // SetArchivedAt sets the "archived_at" field.
 func (_u *EnvironmentUpdate) SetArchivedAt(v time.Time) *EnvironmentUpdate {
 	_u.mutation.SetArchivedAt(v)
@@ -279,12 +259,6 @@ func (_u *EnvironmentUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if _u.mutation.LockedReasonCleared() {
 		_spec.ClearField(environment.FieldLockedReason, field.TypeString)
-	}
-	if value, ok := _u.mutation.ExpiresAt(); ok {
-		_spec.SetField(environment.FieldExpiresAt, field.TypeTime, value)
-	}
-	if _u.mutation.ExpiresAtCleared() {
-		_spec.ClearField(environment.FieldExpiresAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.ArchivedAt(); ok {
 		_spec.SetField(environment.FieldArchivedAt, field.TypeTime, value)
@@ -452,26 +426,6 @@ func (_u *EnvironmentUpdateOne) ClearLockedReason() *EnvironmentUpdateOne {
 	return _u
 }
 
-// SetExpiresAt sets the "expires_at" field.
-func (_u *EnvironmentUpdateOne) SetExpiresAt(v time.Time) *EnvironmentUpdateOne {
-	_u.mutation.SetExpiresAt(v)
-	return _u
-}
-
-// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
-func (_u *EnvironmentUpdateOne) SetNillableExpiresAt(v *time.Time) *EnvironmentUpdateOne {
-	if v != nil {
-		_u.SetExpiresAt(*v)
-	}
-	return _u
-}
-
-// ClearExpiresAt clears the value of the "expires_at" field.
-func (_u *EnvironmentUpdateOne) ClearExpiresAt() *EnvironmentUpdateOne {
-	_u.mutation.ClearExpiresAt()
-	return _u
-}
-
 // SetArchivedAt sets the "archived_at" field.
 func (_u *EnvironmentUpdateOne) SetArchivedAt(v time.Time) *EnvironmentUpdateOne {
 	_u.mutation.SetArchivedAt(v)
@@ -622,12 +576,6 @@ func (_u *EnvironmentUpdateOne) sqlSave(ctx context.Context) (_node *Environment
 	}
 	if _u.mutation.LockedReasonCleared() {
 		_spec.ClearField(environment.FieldLockedReason, field.TypeString)
-	}
-	if value, ok := _u.mutation.ExpiresAt(); ok {
-		_spec.SetField(environment.FieldExpiresAt, field.TypeTime, value)
-	}
-	if _u.mutation.ExpiresAtCleared() {
-		_spec.ClearField(environment.FieldExpiresAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.ArchivedAt(); ok {
 		_spec.SetField(environment.FieldArchivedAt, field.TypeTime, value)

@@ -6391,7 +6391,6 @@ type EnvironmentMutation struct {
 	addrank       *int
 	owner         *string
 	locked_reason *string
-	expires_at    *time.Time
 	archived_at   *time.Time
 	clearedFields map[string]struct{}
 	target        *string
@@ -6875,55 +6874,6 @@ func (m *EnvironmentMutation) ResetLockedReason() {
 	delete(m.clearedFields, environment.FieldLockedReason)
 }
 
-// SetExpiresAt sets the "expires_at" field.
-func (m *EnvironmentMutation) SetExpiresAt(t time.Time) {
-	m.expires_at = &t
-}
-
-// ExpiresAt returns the value of the "expires_at" field in the mutation.
-func (m *EnvironmentMutation) ExpiresAt() (r time.Time, exists bool) {
-	v := m.expires_at
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldExpiresAt returns the old "expires_at" field's value of the Environment entity.
-// If the Environment object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *EnvironmentMutation) OldExpiresAt(ctx context.Context) (v *time.Time, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
-	}
-	return oldValue.ExpiresAt, nil
-}
-
-// ClearExpiresAt clears the value of the "expires_at" field.
-func (m *EnvironmentMutation) ClearExpiresAt() {
-	m.expires_at = nil
-	m.clearedFields[environment.FieldExpiresAt] = struct{}{}
-}
-
-// ExpiresAtCleared returns if the "expires_at" field was cleared in this mutation.
-func (m *EnvironmentMutation) ExpiresAtCleared() bool {
-	_, ok := m.clearedFields[environment.FieldExpiresAt]
-	return ok
-}
-
-// ResetExpiresAt resets all changes to the "expires_at" field.
-func (m *EnvironmentMutation) ResetExpiresAt() {
-	m.expires_at = nil
-	delete(m.clearedFields, environment.FieldExpiresAt)
-}
-
 // SetArchivedAt sets the "archived_at" field.
 func (m *EnvironmentMutation) SetArchivedAt(t time.Time) {
 	m.archived_at = &t
@@ -7034,7 +6984,7 @@ func (m *EnvironmentMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *EnvironmentMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 10)
 	if m.created_at != nil {
 		fields = append(fields, environment.FieldCreatedAt)
 	}
@@ -7061,9 +7011,6 @@ func (m *EnvironmentMutation) Fields() []string {
 	}
 	if m.locked_reason != nil {
 		fields = append(fields, environment.FieldLockedReason)
-	}
-	if m.expires_at != nil {
-		fields = append(fields, environment.FieldExpiresAt)
 	}
 	if m.archived_at != nil {
 		fields = append(fields, environment.FieldArchivedAt)
@@ -7094,8 +7041,6 @@ func (m *EnvironmentMutation) Field(name string) (ent.Value, bool) {
 		return m.TargetID()
 	case environment.FieldLockedReason:
 		return m.LockedReason()
-	case environment.FieldExpiresAt:
-		return m.ExpiresAt()
 	case environment.FieldArchivedAt:
 		return m.ArchivedAt()
 	}
@@ -7125,8 +7070,6 @@ func (m *EnvironmentMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldTargetID(ctx)
 	case environment.FieldLockedReason:
 		return m.OldLockedReason(ctx)
-	case environment.FieldExpiresAt:
-		return m.OldExpiresAt(ctx)
 	case environment.FieldArchivedAt:
 		return m.OldArchivedAt(ctx)
 	}
@@ -7201,13 +7144,6 @@ func (m *EnvironmentMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetLockedReason(v)
 		return nil
-	case environment.FieldExpiresAt:
-		v, ok := value.(time.Time)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetExpiresAt(v)
-		return nil
 	case environment.FieldArchivedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -7266,9 +7202,6 @@ func (m *EnvironmentMutation) ClearedFields() []string {
 	if m.FieldCleared(environment.FieldLockedReason) {
 		fields = append(fields, environment.FieldLockedReason)
 	}
-	if m.FieldCleared(environment.FieldExpiresAt) {
-		fields = append(fields, environment.FieldExpiresAt)
-	}
 	if m.FieldCleared(environment.FieldArchivedAt) {
 		fields = append(fields, environment.FieldArchivedAt)
 	}
@@ -7291,9 +7224,6 @@ func (m *EnvironmentMutation) ClearField(name string) error {
 		return nil
 	case environment.FieldLockedReason:
 		m.ClearLockedReason()
-		return nil
-	case environment.FieldExpiresAt:
-		m.ClearExpiresAt()
 		return nil
 	case environment.FieldArchivedAt:
 		m.ClearArchivedAt()
@@ -7332,9 +7262,6 @@ func (m *EnvironmentMutation) ResetField(name string) error {
 		return nil
 	case environment.FieldLockedReason:
 		m.ResetLockedReason()
-		return nil
-	case environment.FieldExpiresAt:
-		m.ResetExpiresAt()
 		return nil
 	case environment.FieldArchivedAt:
 		m.ResetArchivedAt()

@@ -24,7 +24,6 @@ func (Environment) Fields() []ent.Field {
 		field.String("owner").Optional().Nillable().Comment("entity ref of who answers for it"),
 		field.String("target_id").Comment("where it really is now"),
 		field.String("locked_reason").Optional().Nillable().Comment("why it is locked"),
-		field.Time("expires_at").Optional().Nillable().Comment("when an ephemeral one ends"),
 		field.Time("archived_at").Optional().Nillable().Comment("when it was archived"),
 	}
 }

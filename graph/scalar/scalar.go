@@ -12,14 +12,14 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// timeForm is RFC 3339 in UTC with microseconds.
-const timeForm = "2006-01-02T15:04:05.999999Z"
+// TimeForm is RFC 3339 in UTC with microseconds.
+const TimeForm = "2006-01-02T15:04:05.999999Z"
 
 // MarshalTime writes a moment.
 func MarshalTime(t time.Time) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
 		// An answer that cannot be written has nobody to be told.
-		_, _ = io.WriteString(w, strconv.Quote(t.UTC().Format(timeForm)))
+		_, _ = io.WriteString(w, strconv.Quote(t.UTC().Format(TimeForm)))
 	})
 }
 

@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"maps"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -62,7 +61,6 @@ type CreateEnvironment struct {
 	Owner          *string
 	Labels         map[string]string
 	Target         Target
-	ExpiresAt      *time.Time
 	IdempotencyKey *string `json:"-"`
 }
 
@@ -75,21 +73,12 @@ func (in CreateEnvironment) Validate() error {
 		spec.ValidateLabels("labels", in.Labels),
 		validRank(in.Rank),
 		in.Target.Validate(),
-		inFuture("expiresAt", in.ExpiresAt),
 	)
 }
 
 func validRank(rank int) error {
 	if rank < 0 || rank > maxRank {
 		return fault.Invalid("rank", "want a number from 0 to %d", maxRank)
-	}
-
-	return nil
-}
-
-func inFuture(field string, at *time.Time) error {
-	if at != nil && !at.After(time.Now()) {
-		return fault.Invalid(field, "want a moment in the future")
 	}
 
 	return nil
@@ -148,7 +137,7 @@ func createEnvironment(ctx context.Context, tx *store.Tx, in CreateEnvironment) 
 	}
 
 	row, err := tx.Environment.Create().SetID(environmentID).SetName(in.Name).SetTitle(title).SetTier(in.Tier).SetRank(in.Rank).
-		SetNillableOwner(text(in.Owner)).SetLabels(labels(in.Labels)).SetTargetID(to.ID).SetNillableExpiresAt(in.ExpiresAt).
+		SetNillableOwner(text(in.Owner)).SetLabels(labels(in.Labels)).SetTargetID(to.ID).
 		SetCreatedAt(store.Now()).Save(ctx)
 
 	switch {
@@ -183,7 +172,6 @@ type UpdateEnvironment struct {
 	Owner       graphql.Omittable[*string]
 	Labels      graphql.Omittable[map[string]string]
 	Target      *Target
-	ExpiresAt   graphql.Omittable[*time.Time]
 }
 
 // Validate checks the form of every field.
@@ -192,7 +180,6 @@ func (in UpdateEnvironment) Validate() error {
 		optional(in.Title.Value(), func(s string) error { return spec.ValidateLine("title", s, maxTitle) }),
 		optional(in.Owner.Value(), func(s string) error { return spec.ValidateEntityRef("owner", s) }),
 		spec.ValidateLabels("labels", in.Labels.Value()),
-		inFuture("expiresAt", in.ExpiresAt.Value()),
 	)
 	if err == nil && in.Rank != nil {
 		err = validRank(*in.Rank)
@@ -280,16 +267,6 @@ func (in UpdateEnvironment) apply(ctx context.Context, tx *store.Tx, before *db.
 
 	if v, set := in.Labels.ValueOK(); set && !maps.Equal(v, before.Labels) {
 		update.SetLabels(labels(v))
-
-		changed = true
-	}
-
-	if v, set := in.ExpiresAt.ValueOK(); set && !value(v).Equal(value(before.ExpiresAt)) {
-		if v == nil {
-			update.ClearExpiresAt()
-		} else {
-			update.SetExpiresAt(*v)
-		}
 
 		changed = true
 	}

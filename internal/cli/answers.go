@@ -37,7 +37,7 @@ type environment struct {
 	Rank                                       int
 	Labels                                     map[string]string
 	Target                                     target
-	ExpiresAt, CreatedAt, ArchivedAt           time.Time
+	CreatedAt, ArchivedAt                      time.Time
 }
 
 type target struct{ Kind, Connection, Namespace string }

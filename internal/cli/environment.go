@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"strconv"
-	"time"
 )
 
 type environmentCommands struct {
@@ -16,13 +15,12 @@ type environmentCreate struct {
 	keyed
 	described
 
-	Name       string    `arg:"" help:"A DNS label, such as staging; it never changes."`
-	Tier       string    `required:"" enum:"development,testing,staging,production,other" help:"Which kind of place: ${enum}."`
-	Rank       int       `required:"" help:"The order of promotion, smallest first."`
-	Target     string    `required:"" enum:"process,kubernetes,external" help:"Where it really is: ${enum}."`
-	Connection string    `help:"The connection, for kubernetes."`
-	Namespace  string    `help:"The namespace, for kubernetes; {service} and {environment} stand for their names."`
-	Expires    time.Time `placeholder:"TIME" help:"When it ends, for an ephemeral one (RFC 3339)."`
+	Name       string `arg:"" help:"A DNS label, such as staging; it never changes."`
+	Tier       string `required:"" enum:"development,testing,staging,production,other" help:"Which kind of place: ${enum}."`
+	Rank       int    `required:"" help:"The order of promotion, smallest first."`
+	Target     string `required:"" enum:"process,kubernetes,external" help:"Where it really is: ${enum}."`
+	Connection string `help:"The connection, for kubernetes."`
+	Namespace  string `help:"The namespace, for kubernetes; {service} and {environment} stand for their names."`
 }
 
 // Help teaches by example.
@@ -46,7 +44,6 @@ func (c *environmentCreate) Run(ctx context.Context, s *session) error {
 	in.set("title", c.Title)
 	in.set("owner", c.Owner)
 	in.set("labels", c.Label)
-	in.set("expiresAt", c.Expires)
 
 	type answer struct {
 		CreateEnvironment struct{ Environment environment }

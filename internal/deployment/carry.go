@@ -115,15 +115,7 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 		case now.ActedAt != nil: // begun before, by us or by an owner that is gone
 			started = true
 
-			if apply.Status == step.StatusSUCCEEDED || apply.Status == step.StatusRUNNING && apply.Epoch == held.Epoch {
-				return nil
-			}
-
-			if err := mark(ctx, tx, actor, now, apply, step.StatusRUNNING, held.Epoch, "taken up again"); err != nil {
-				return err
-			}
-
-			return e.lines.Step(ctx, tx, now.ID, apply.Name, "taken up again by "+held.Owner)
+			return e.takeUp(ctx, tx, held, now, steps)
 		}
 
 		snapshotID, err := putSnapshot(ctx, tx, plan)
@@ -158,6 +150,26 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 
 		return e.lines.Step(ctx, tx, now.ID, "apply", "applying")
 	})
+}
+
+// takeUp records that an owner goes on with the step that another one, or it
+// itself before a pause, had begun.
+func (e *Engine) takeUp(ctx context.Context, tx *store.Tx, held *store.Held, d *db.Deployment, steps map[step.Kind]*db.Step) error {
+	current := steps[step.KindAPPLY]
+	if current.Status == step.StatusSUCCEEDED {
+		current = steps[step.KindROLLOUT]
+	}
+
+	if current.Status == step.StatusRUNNING && current.Epoch == held.Epoch {
+		return nil
+	}
+
+	said := "taken up again by " + held.Owner
+	if err := mark(ctx, tx, access.Engine().Actor, d, current, step.StatusRUNNING, held.Epoch, said); err != nil {
+		return err
+	}
+
+	return e.lines.Step(ctx, tx, d.ID, current.Name, said)
 }
 
 // apply tells the target what is wanted. It reports false when the deployment

@@ -19,6 +19,8 @@ type Log interface {
 	// Close says that nothing will be appended any more: for deployments that
 	// never acted, so that no collector will say it.
 	Close(ctx context.Context, tx *store.Tx, deployment string) error
+	// Compact merges small chunks; readers do not notice.
+	Compact(ctx context.Context, deployment string) error
 }
 
 // Config is what an engine needs.

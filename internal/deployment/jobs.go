@@ -28,6 +28,9 @@ const (
 	// again is how long the ticker waits before it inserts another job for
 	// the same thing: under load jobs wait their turn.
 	again = 4 * time.Second
+	// compactAfter is a little more than the ten minutes for which output is
+	// taken after a success.
+	compactAfter = 15 * time.Minute
 	// late is how old an unanswered event must be before the ticker asks.
 	late = 3 * time.Second
 )
@@ -48,6 +51,14 @@ type rulesArgs struct {
 
 // Kind is the job's name.
 func (rulesArgs) Kind() string { return "deployment.rules" }
+
+// compactArgs is the job that merges the small chunks of a log.
+type compactArgs struct {
+	Deployment string `json:"deployment"`
+}
+
+// Kind is the job's name.
+func (compactArgs) Kind() string { return "logs.compact" }
 
 // jobs are the engine's jobs: short or long, repeatable, and allowed to be
 // lost. Leases, the step journal and the ticker make it right.
@@ -82,6 +93,17 @@ func (w *rulesWorker) Work(ctx context.Context, job *river.Job[rulesArgs]) error
 	return w.engine.logged(ctx, w.engine.answer(access.With(ctx, access.Engine()), job.Args.Deployment), "rules", job.Args)
 }
 
+type compactWorker struct {
+	river.WorkerDefaults[compactArgs]
+
+	engine *Engine
+}
+
+// Work merges the chunks. When it is lost they stay small, nothing else.
+func (w *compactWorker) Work(ctx context.Context, job *river.Job[compactArgs]) error {
+	return w.engine.logged(ctx, w.engine.lines.Compact(ctx, job.Args.Deployment), "compact", job.Args)
+}
+
 // logged logs a failure once; the job is over either way, the ticker repeats
 // what is still due.
 func (e *Engine) logged(ctx context.Context, err error, job string, args any) error {
@@ -96,6 +118,7 @@ func newJobs(e *Engine) (*jobs, error) {
 	all := river.NewWorkers()
 	river.AddWorker(all, &advanceWorker{engine: e})
 	river.AddWorker(all, &rulesWorker{engine: e})
+	river.AddWorker(all, &compactWorker{engine: e})
 
 	client, err := river.NewClient(e.store.JobDriver(), &river.Config{
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
@@ -123,6 +146,16 @@ func (j *jobs) advance(ctx context.Context, tx *store.Tx, serviceID, environment
 
 func (j *jobs) rules(ctx context.Context, tx *store.Tx, deploymentID string) error {
 	return j.insert(ctx, tx, rulesArgs{Deployment: deploymentID})
+}
+
+// compact asks for the log to be compacted once nothing much is written to it.
+func (j *jobs) compact(ctx context.Context, tx *store.Tx, deploymentID string) error {
+	_, err := j.client.InsertTx(ctx, tx.SQL(), compactArgs{Deployment: deploymentID}, &river.InsertOpts{ScheduledAt: time.Now().Add(compactAfter)})
+	if err != nil {
+		return fmt.Errorf("insert job: %w", err)
+	}
+
+	return nil
 }
 
 func (j *jobs) insert(ctx context.Context, tx *store.Tx, args river.JobArgs) error {

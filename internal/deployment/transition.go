@@ -172,7 +172,7 @@ func (e *Engine) finish(ctx context.Context, tx *store.Tx, actor journal.Actor, 
 		return e.lines.Close(ctx, tx, d.ID)
 	}
 
-	return nil
+	return e.jobs.compact(ctx, tx, d.ID)
 }
 
 // stepEnd is what a step under way becomes with its deployment.

@@ -32,8 +32,6 @@ const (
 	FieldTargetID = "target_id"
 	// FieldLockedReason holds the string denoting the locked_reason field in the database.
 	FieldLockedReason = "locked_reason"
-	// FieldExpiresAt holds the string denoting the expires_at field in the database.
-	FieldExpiresAt = "expires_at"
 	// FieldArchivedAt holds the string denoting the archived_at field in the database.
 	FieldArchivedAt = "archived_at"
 	// EdgeTarget holds the string denoting the target edge name in mutations.
@@ -61,7 +59,6 @@ var Columns = []string{
 	FieldOwner,
 	FieldTargetID,
 	FieldLockedReason,
-	FieldExpiresAt,
 	FieldArchivedAt,
 }
 
@@ -152,11 +149,6 @@ func ByTargetID(opts ...sql.OrderTermOption) OrderOption {
 // ByLockedReason orders the results by the locked_reason field.
 func ByLockedReason(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLockedReason, opts...).ToFunc()
-}
-
-// ByExpiresAt orders the results by the expires_at field.
-func ByExpiresAt(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldExpiresAt, opts...).ToFunc()
 }
 
 // ByArchivedAt orders the results by the archived_at field.

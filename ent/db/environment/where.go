@@ -100,11 +100,6 @@ func LockedReason(v string) predicate.Environment {
 	return predicate.Environment(sql.FieldEQ(FieldLockedReason, v))
 }
 
-// ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
-func ExpiresAt(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldEQ(FieldExpiresAt, v))
-}
-
 // ArchivedAt applies equality check predicate on the "archived_at" field. It's identical to ArchivedAtEQ.
 func ArchivedAt(v time.Time) predicate.Environment {
 	return predicate.Environment(sql.FieldEQ(FieldArchivedAt, v))
@@ -553,56 +548,6 @@ func LockedReasonEqualFold(v string) predicate.Environment {
 // LockedReasonContainsFold applies the ContainsFold predicate on the "locked_reason" field.
 func LockedReasonContainsFold(v string) predicate.Environment {
 	return predicate.Environment(sql.FieldContainsFold(FieldLockedReason, v))
-}
-
-// ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
-func ExpiresAtEQ(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldEQ(FieldExpiresAt, v))
-}
-
-// ExpiresAtNEQ applies the NEQ predicate on the "expires_at" field.
-func ExpiresAtNEQ(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldNEQ(FieldExpiresAt, v))
-}
-
-// ExpiresAtIn applies the In predicate on the "expires_at" field.
-func ExpiresAtIn(vs ...time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldIn(FieldExpiresAt, vs...))
-}
-
-// ExpiresAtNotIn applies the NotIn predicate on the "expires_at" field.
-func ExpiresAtNotIn(vs ...time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldNotIn(FieldExpiresAt, vs...))
-}
-
-// ExpiresAtGT applies the GT predicate on the "expires_at" field.
-func ExpiresAtGT(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldGT(FieldExpiresAt, v))
-}
-
-// ExpiresAtGTE applies the GTE predicate on the "expires_at" field.
-func ExpiresAtGTE(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldGTE(FieldExpiresAt, v))
-}
-
-// ExpiresAtLT applies the LT predicate on the "expires_at" field.
-func ExpiresAtLT(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldLT(FieldExpiresAt, v))
-}
-
-// ExpiresAtLTE applies the LTE predicate on the "expires_at" field.
-func ExpiresAtLTE(v time.Time) predicate.Environment {
-	return predicate.Environment(sql.FieldLTE(FieldExpiresAt, v))
-}
-
-// ExpiresAtIsNil applies the IsNil predicate on the "expires_at" field.
-func ExpiresAtIsNil() predicate.Environment {
-	return predicate.Environment(sql.FieldIsNull(FieldExpiresAt))
-}
-
-// ExpiresAtNotNil applies the NotNil predicate on the "expires_at" field.
-func ExpiresAtNotNil() predicate.Environment {
-	return predicate.Environment(sql.FieldNotNull(FieldExpiresAt))
 }
 
 // ArchivedAtEQ applies the EQ predicate on the "archived_at" field.

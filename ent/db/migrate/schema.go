@@ -331,7 +331,6 @@ var (
 		{Name: "rank", Type: field.TypeInt},
 		{Name: "owner", Type: field.TypeString, Nullable: true},
 		{Name: "locked_reason", Type: field.TypeString, Nullable: true},
-		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "archived_at", Type: field.TypeTime, Nullable: true},
 		{Name: "target_id", Type: field.TypeString, Size: 80},
 	}
@@ -343,7 +342,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "environments_targets_target",
-				Columns:    []*schema.Column{EnvironmentsColumns[11]},
+				Columns:    []*schema.Column{EnvironmentsColumns[10]},
 				RefColumns: []*schema.Column{TargetsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},

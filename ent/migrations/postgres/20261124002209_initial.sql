@@ -36,7 +36,7 @@ CREATE UNIQUE INDEX "idempotencykey_caller_mutation_key" ON "idempotency_keys" (
 -- create "log_heads" table
 CREATE TABLE "log_heads" ("id" character varying NOT NULL, "last_seq" bigint NOT NULL, "bytes" bigint NOT NULL, "sources" jsonb NOT NULL, "outcome_seq" bigint NULL, "closed" boolean NOT NULL DEFAULT false, PRIMARY KEY ("id"));
 -- create "environments" table
-CREATE TABLE "environments" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "labels" jsonb NOT NULL, "name" character varying NOT NULL, "title" character varying NOT NULL, "tier" character varying NOT NULL, "rank" bigint NOT NULL, "owner" character varying NULL, "locked_reason" character varying NULL, "expires_at" timestamptz NULL, "archived_at" timestamptz NULL, "target_id" character varying NOT NULL, PRIMARY KEY ("id"), CONSTRAINT "environments_targets_target" FOREIGN KEY ("target_id") REFERENCES "targets" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION);
+CREATE TABLE "environments" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "labels" jsonb NOT NULL, "name" character varying NOT NULL, "title" character varying NOT NULL, "tier" character varying NOT NULL, "rank" bigint NOT NULL, "owner" character varying NULL, "locked_reason" character varying NULL, "archived_at" timestamptz NULL, "target_id" character varying NOT NULL, PRIMARY KEY ("id"), CONSTRAINT "environments_targets_target" FOREIGN KEY ("target_id") REFERENCES "targets" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION);
 -- create index "environment_name_unarchived" to table: "environments"
 CREATE UNIQUE INDEX "environment_name_unarchived" ON "environments" ("name") WHERE (archived_at IS NULL);
 -- create index "environment_rank_name_id" to table: "environments"

@@ -44,7 +44,7 @@ CREATE INDEX `deployment_unfinished` ON `deployments` (`service_id`, `environmen
 -- create "documents" table
 CREATE TABLE `documents` (`id` text NOT NULL, `content` text NOT NULL, PRIMARY KEY (`id`));
 -- create "environments" table
-CREATE TABLE `environments` (`id` text NOT NULL, `created_at` datetime NOT NULL, `labels` json NOT NULL, `name` text NOT NULL, `title` text NOT NULL, `tier` text NOT NULL, `rank` integer NOT NULL, `owner` text NULL, `locked_reason` text NULL, `expires_at` datetime NULL, `archived_at` datetime NULL, `target_id` text NOT NULL, PRIMARY KEY (`id`), CONSTRAINT `environments_targets_target` FOREIGN KEY (`target_id`) REFERENCES `targets` (`id`) ON DELETE NO ACTION);
+CREATE TABLE `environments` (`id` text NOT NULL, `created_at` datetime NOT NULL, `labels` json NOT NULL, `name` text NOT NULL, `title` text NOT NULL, `tier` text NOT NULL, `rank` integer NOT NULL, `owner` text NULL, `locked_reason` text NULL, `archived_at` datetime NULL, `target_id` text NOT NULL, PRIMARY KEY (`id`), CONSTRAINT `environments_targets_target` FOREIGN KEY (`target_id`) REFERENCES `targets` (`id`) ON DELETE NO ACTION);
 -- create index "environment_name_unarchived" to table: "environments"
 CREATE UNIQUE INDEX `environment_name_unarchived` ON `environments` (`name`) WHERE archived_at IS NULL;
 -- create index "environment_rank_name_id" to table: "environments"
