@@ -1,6 +1,8 @@
 package resolvers
 
 import (
+	"context"
+
 	"github.com/shiplog/shiplog/graph"
 	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/deployment"
@@ -16,6 +18,9 @@ type Resolver struct {
 	Engine  *deployment.Engine
 	Logs    *logs.Logs
 	Hub     *live.Hub
+	// LastEventID gives the cursor with which the client of an event stream
+	// came back, "" for none. It stands in for `after`.
+	LastEventID func(ctx context.Context) string
 }
 
 var _ graph.ResolverRoot = (*Resolver)(nil)

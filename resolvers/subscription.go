@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	"github.com/shiplog/shiplog/ent/db"
 	deploymentrow "github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/event"
@@ -36,7 +34,7 @@ func (r *Resolver) FollowLog(ctx context.Context, ref string, after *string, fol
 		return nil, "", err
 	}
 
-	place, err := logPlace("after", d.ID, after)
+	place, err := logPlace("after", d.ID, r.resume(ctx, after))
 	if err != nil {
 		return nil, "", err
 	}
@@ -84,7 +82,7 @@ func (s subscription) DeploymentChanged(ctx context.Context, filter *deployment.
 		return nil, err
 	}
 
-	seq, err := journal.After(ctx, s.Store.Read, after)
+	seq, err := journal.After(ctx, s.Store.Read, s.resume(ctx, after))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +122,7 @@ func (s subscription) Events(ctx context.Context, filter *journal.Filter, after 
 		return nil, err
 	}
 
-	seq, err := journal.After(ctx, s.Store.Read, after)
+	seq, err := journal.After(ctx, s.Store.Read, s.resume(ctx, after))
 	if err != nil {
 		return nil, err
 	}
@@ -184,29 +182,4 @@ func (s subscription) journal(ctx context.Context, seq int64, filter *journal.Fi
 			return err
 		}
 	}
-}
-
-// stream runs produce in a goroutine that ends with ctx; the channel closes
-// behind it. An error that is not the client's leaving is the stream's last
-// word.
-func stream[T any](ctx context.Context, produce func(send func(T) bool) error) <-chan T {
-	out := make(chan T)
-
-	go func() {
-		defer close(out)
-
-		err := produce(func(v T) bool {
-			select {
-			case out <- v:
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		})
-		if err != nil && ctx.Err() == nil {
-			graphql.AddError(ctx, err)
-		}
-	}()
-
-	return out
 }

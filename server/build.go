@@ -29,6 +29,7 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 	"github.com/shiplog/shiplog/resolvers"
 	"github.com/shiplog/shiplog/server/graphiql"
+	"github.com/shiplog/shiplog/server/share"
 	"github.com/shiplog/shiplog/server/transport"
 )
 
@@ -156,7 +157,7 @@ func (r *rooms) deployers(ctx context.Context) (map[spec.TargetKind]deployer.Dep
 
 // front makes what requests meet.
 func (r *rooms) front() error {
-	resolver := &resolvers.Resolver{Store: r.store, Catalog: r.catalog, Engine: r.engine, Logs: r.logs, Hub: r.hub}
+	resolver := &resolvers.Resolver{Store: r.store, Catalog: r.catalog, Engine: r.engine, Logs: r.logs, Hub: r.hub, LastEventID: transport.LastEventID}
 
 	executorConfig := transport.DefaultExecutorConfig()
 	executorConfig.RequestID = requestID
@@ -164,7 +165,7 @@ func (r *rooms) front() error {
 		r.log.ErrorContext(ctx, "internal error", "request", id, "error", err)
 	}
 	executorConfig.Extensions = []graphql.HandlerExtension{
-		measured{r.metrics}, permissions{r.refusals}, resolvers.Loading{Resolver: resolver},
+		measured{r.metrics}, permissions{r.refusals}, resolvers.Loading{Resolver: resolver}, resolvers.Endings{},
 	}
 
 	executor, err := transport.NewExecutor(graph.NewExecutableSchema(graph.Config{Resolvers: resolver}), executorConfig)
@@ -176,6 +177,8 @@ func (r *rooms) front() error {
 	transportConfig := transport.DefaultConfig()
 	transportConfig.Init = who.admit
 	transportConfig.CallerKey = callerKey
+	transportConfig.EventID = share.EventID
+	transportConfig.Sharer = share.New(resolver, share.DefaultCacheBytes)
 
 	if r.transport, err = transport.New(executor, transportConfig); err != nil {
 		return err

@@ -97,6 +97,21 @@ func (r *Reader) Close() {
 // gives io.EOF. Errors: those of ctx and of reading the store; the reader stays
 // where it was and may be asked again.
 func (r *Reader) Next(ctx context.Context) (Part, error) {
+	part, ok, err := r.next(ctx, true)
+	if err == nil && !ok {
+		err = io.EOF
+	}
+
+	return part, err
+}
+
+// Ready is Next for what is there already; ok is false when there is nothing
+// yet, and after the part that is Complete.
+func (r *Reader) Ready(ctx context.Context) (part Part, ok bool, err error) {
+	return r.next(ctx, false)
+}
+
+func (r *Reader) next(ctx context.Context, wait bool) (part Part, ok bool, err error) {
 	for !r.complete {
 		st, segment := r.tail.next(r.cursor)
 
@@ -104,12 +119,16 @@ func (r *Reader) Next(ctx context.Context) (Part, error) {
 		if r.cursor >= limit && final {
 			r.complete = true
 
-			return Part{Cursor: r.cursor, Complete: true}, nil
+			return Part{Cursor: r.cursor, Complete: true}, true, nil
+		}
+
+		if r.cursor >= limit && !wait {
+			return Part{}, false, nil
 		}
 
 		if r.cursor >= limit {
 			if err := r.wait(ctx); err != nil {
-				return Part{}, err
+				return Part{}, false, err
 			}
 
 			continue
@@ -118,7 +137,7 @@ func (r *Reader) Next(ctx context.Context) (Part, error) {
 		if segment == nil {
 			var err error
 			if segment, err = r.tail.page(ctx, r.cursor); err != nil {
-				return Part{}, err
+				return Part{}, false, err
 			}
 
 			if segment == nil {
@@ -127,15 +146,15 @@ func (r *Reader) Next(ctx context.Context) (Part, error) {
 		}
 
 		if part, any := r.take(segment, limit); any {
-			return part, nil
+			return part, true, nil
 		}
 
 		if err := ctx.Err(); err != nil {
-			return Part{}, context.Cause(ctx)
+			return Part{}, false, context.Cause(ctx)
 		}
 	}
 
-	return Part{}, io.EOF
+	return Part{}, false, nil
 }
 
 // limit says up to which seq may be read now, and whether that is the end.

@@ -149,7 +149,9 @@ func tell(told *gqlerror.Error, code fault.Code, field, message string) *gqlerro
 
 	told.Extensions[codeKey] = string(code)
 
-	if field != "" {
+	// A mutation's one argument goes without saying: reading its input and
+	// checking it name a field alike.
+	if field = strings.TrimPrefix(field, "input."); field != "" {
 		told.Extensions[fieldKey] = cut(field)
 	}
 

@@ -202,9 +202,14 @@ func (e *Executor) DispatchError(ctx context.Context, list gqlerror.List) *graph
 	return e.inner.DispatchError(ctx, list)
 }
 
-// refusal makes that answer out of any error.
+// refusal makes that answer out of any error; one of GraphQL keeps its path.
 func (e *Executor) refusal(ctx context.Context, err error) *graphql.Response {
-	return e.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)})
+	shown, ok := errors.AsType[*gqlerror.Error](err)
+	if !ok {
+		shown = gqlerror.Wrap(err)
+	}
+
+	return e.DispatchError(ctx, gqlerror.List{shown})
 }
 
 // coerce reads the variables. gqlparser panics on some values that no schema

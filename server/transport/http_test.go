@@ -184,7 +184,7 @@ func TestErrorsAreCoded(t *testing.T) {
 		"nested time": {
 			query:     fmt.Sprintf(echo, "EchoInput", "input"),
 			variables: map[string]any{"v": map[string]any{"inner": map[string]any{"at": "yesterday"}}},
-			code:      fault.InvalidInput, field: "input.inner.at",
+			code:      fault.InvalidInput, field: "inner.at",
 		},
 		"nested type": {
 			query:     fmt.Sprintf(echo, "EchoInput", "input"),

@@ -37,6 +37,15 @@ type Shared interface {
 	Close()
 }
 
+// Identified is a Shared that knows the ids of its results, so that
+// Config.EventID need not look for them in the payloads.
+type Identified interface {
+	Shared
+	// AppendEventIDs appends the ids of what the last NextBatch appended, one
+	// each.
+	AppendEventIDs(ids []string) []string
+}
+
 // refused is the end of an operation with errors instead of a result.
 type refused struct{ errs gqlerror.List }
 
@@ -46,6 +55,9 @@ func (r *refused) Error() string { return r.errs.Error() }
 // of [Shared], with a *refused for all errors but io.EOF and those of ctx.
 type results interface {
 	next(ctx context.Context, buf [][]byte) ([][]byte, error)
+	// eventIDs appends the ids of what next gave, or nothing when they are
+	// to be found in the payloads.
+	eventIDs(ids []string) []string
 	close()
 }
 
@@ -121,6 +133,8 @@ func (e *executed) next(ctx context.Context, buf [][]byte) ([][]byte, error) {
 	return buf, nil
 }
 
+func (*executed) eventIDs(ids []string) []string { return ids }
+
 // close has nothing to do: cancelling the operation's context ends it.
 func (*executed) close() {}
 
@@ -149,11 +163,21 @@ func (v *viewer) next(ctx context.Context, buf [][]byte) (filled [][]byte, err e
 	}
 }
 
+func (v *viewer) eventIDs(ids []string) []string {
+	if identified, ok := v.shared.(Identified); ok {
+		return identified.AppendEventIDs(ids)
+	}
+
+	return ids
+}
+
 func (v *viewer) close() { v.shared.Close() }
 
 // failed is an operation that could not be started.
 type failed struct{ err *refused }
 
 func (f failed) next(_ context.Context, buf [][]byte) ([][]byte, error) { return buf, f.err }
+
+func (failed) eventIDs(ids []string) []string { return ids }
 
 func (failed) close() {}

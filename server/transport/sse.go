@@ -73,7 +73,9 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphq
 // pulled is what one pull of results gave.
 type pulled struct {
 	payloads [][]byte
-	err      error
+	// ids are those of the payloads, or empty when they do not tell.
+	ids []string
+	err error
 }
 
 // pump writes results as they come, until they end, the client goes away or
@@ -144,11 +146,14 @@ func (h *Handler) pull(ctx context.Context, oc *graphql.OperationContext, pulls 
 
 	buf := make([][]byte, 0, batch)
 
+	var ids []string
+
 	for {
 		payloads, err := results.next(ctx, buf)
+		ids = results.eventIDs(ids[:0])
 
 		select {
-		case pulls <- pulled{payloads, err}:
+		case pulls <- pulled{payloads, ids, err}:
 		case <-ctx.Done():
 			return
 		}
@@ -180,8 +185,15 @@ var errEnded = errors.New("the stream has ended")
 // results writes what was pulled, and gives an error when nothing may follow.
 func (e *events) results(p pulled) error {
 	e.scratch = e.scratch[:0]
-	for _, payload := range p.payloads {
-		e.next(payload)
+	for i, payload := range p.payloads {
+		switch {
+		case len(p.ids) == len(p.payloads):
+			e.next(payload, p.ids[i])
+		case e.eventID != nil:
+			e.next(payload, e.eventID(payload))
+		default:
+			e.next(payload, "")
+		}
 	}
 
 	refusal, isRefusal := errors.AsType[*refused](p.err)
@@ -211,7 +223,7 @@ func (e *events) end(errs gqlerror.List) error {
 		return err
 	}
 
-	e.next(payload)
+	e.next(payload, "")
 	e.scratch = append(e.scratch, "event: complete\ndata: \n\n"...)
 
 	if err := e.flush(); err != nil {
@@ -221,13 +233,11 @@ func (e *events) end(errs gqlerror.List) error {
 	return errEnded
 }
 
-func (e *events) next(payload []byte) {
+func (e *events) next(payload []byte, id string) {
 	e.scratch = append(e.scratch, "event: next\n"...)
 
-	if e.eventID != nil {
-		if id := e.eventID(payload); id != "" && !strings.ContainsAny(id, "\r\n\x00") {
-			e.scratch = append(append(append(e.scratch, "id: "...), id...), '\n')
-		}
+	if id != "" && !strings.ContainsAny(id, "\r\n\x00") {
+		e.scratch = append(append(append(e.scratch, "id: "...), id...), '\n')
 	}
 
 	e.scratch = append(e.scratch, "data: "...)
