@@ -1974,9 +1974,9 @@ type CancelDeploymentPayload {
 
 "What became of a step."
 enum StepOutcome {
-  "It was done: go on."
+  "It was done: go on. A rollout is still watched until the target has ended what was there before."
   SUCCEEDED
-  "It was not done, and the deployment failed."
+  "It was not done: what is there of it is taken back, then the deployment is FAILED."
   FAILED
   "Do it again."
   RETRY

@@ -160,7 +160,8 @@ func (e *Engine) takeUp(ctx context.Context, tx *store.Tx, held *store.Held, d *
 		current = steps[step.KindROLLOUT]
 	}
 
-	if current.Status == step.StatusRUNNING && current.Epoch == held.Epoch {
+	// A rollout that is done already was seen by a person.
+	if current.Status == step.StatusSUCCEEDED || current.Status == step.StatusRUNNING && current.Epoch == held.Epoch {
 		return nil
 	}
 
@@ -359,13 +360,18 @@ func notEmpty(lines []string) []string {
 }
 
 // unknown stores that nobody knows whether a step was done: a person decides.
+// A person who has decided already is believed.
 func (e *Engine) unknown(ctx context.Context, held *store.Held, d *db.Deployment, kind step.Kind, cause error) error {
-	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, _ *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
+	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
 		if Final(d.Status) {
 			return nil
 		}
 
 		actor := access.Engine().Actor
+		if kind == step.KindROLLOUT && steps[kind].Status == step.StatusSUCCEEDED {
+			return e.finish(ctx, tx, actor, p, d, deployment.StatusSUCCEEDED, "", nil)
+		}
+
 		if err := mark(ctx, tx, actor, d, steps[kind], step.StatusUNKNOWN, held.Epoch, cause.Error()); err != nil {
 			return err
 		}
@@ -379,9 +385,15 @@ func (e *Engine) unknown(ctx context.Context, held *store.Held, d *db.Deployment
 	})
 }
 
-// stop ends a deployment that somebody asked to stop, at this safe point.
+// stop ends a deployment that somebody asked to stop, at this safe point: as
+// FAILED when it is to stop because one of its steps has failed.
 func (e *Engine) stop(ctx context.Context, held *store.Held, d *db.Deployment) error {
 	said := "nothing was applied"
+
+	failed, err := e.store.Read.Step.Query().Where(step.DeploymentID(d.ID), step.StatusEQ(step.StatusFAILED)).Exist(ctx)
+	if err != nil {
+		return store.Classify(err)
+	}
 
 	if d.ActedAt != nil {
 		p, err := e.planOf(ctx, d)
@@ -407,5 +419,10 @@ func (e *Engine) stop(ctx context.Context, held *store.Held, d *db.Deployment) e
 		reason += "; " + said
 	}
 
-	return e.end(ctx, held, d, deployment.StatusCANCELLED, reason, nil)
+	to := deployment.StatusCANCELLED
+	if failed {
+		to = deployment.StatusFAILED
+	}
+
+	return e.end(ctx, held, d, to, reason, nil)
 }

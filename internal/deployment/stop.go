@@ -144,7 +144,7 @@ func (e *Engine) ResolveStep(ctx context.Context, in ResolveStep) (*ResolveStepR
 			return err
 		}
 
-		d, p, err := lockDeployment(ctx, tx, "step", s.DeploymentID)
+		d, _, err := lockDeployment(ctx, tx, "step", s.DeploymentID)
 		if err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (e *Engine) ResolveStep(ctx context.Context, in ResolveStep) (*ResolveStepR
 			return fault.New(fault.Conflict, "step %s is %s: there is nothing to resolve", s.Name, s.Status).At("step")
 		}
 
-		if err := e.resolve(ctx, tx, caller, in, p, d, s); err != nil {
+		if err := e.resolve(ctx, tx, caller, in, d, s); err != nil {
 			return err
 		}
 
@@ -168,7 +168,7 @@ func (e *Engine) ResolveStep(ctx context.Context, in ResolveStep) (*ResolveStepR
 	})
 }
 
-func (e *Engine) resolve(ctx context.Context, tx *store.Tx, caller access.Caller, in ResolveStep, p *db.Placement, d *db.Deployment, s *db.Step) error {
+func (e *Engine) resolve(ctx context.Context, tx *store.Tx, caller access.Caller, in ResolveStep, d *db.Deployment, s *db.Step) error {
 	said := fmt.Sprintf("%s says %s: %s", caller.Actor.Display, in.Outcome, in.Reason)
 
 	if err := e.lines.Step(ctx, tx, d.ID, s.Name, said); err != nil {
@@ -181,7 +181,12 @@ func (e *Engine) resolve(ctx context.Context, tx *store.Tx, caller access.Caller
 			return err
 		}
 
-		return e.finish(ctx, tx, caller.Actor, p, d, deployment.StatusFAILED, said, nil)
+		// Part of it may be there: the owner takes it back before the end.
+		if err := requestStop(ctx, tx, caller.Actor, d, said, nil); err != nil {
+			return err
+		}
+
+		return e.jobs.advance(ctx, tx, d.ServiceID, d.EnvironmentID)
 	case OutcomeRetry:
 		if err := mark(ctx, tx, caller.Actor, d, s, step.StatusPENDING, s.Epoch, said); err != nil {
 			return err
@@ -190,14 +195,11 @@ func (e *Engine) resolve(ctx context.Context, tx *store.Tx, caller access.Caller
 		if err := mark(ctx, tx, caller.Actor, d, s, step.StatusSUCCEEDED, s.Epoch, said); err != nil {
 			return err
 		}
-
-		if s.Kind == step.KindROLLOUT {
-			return e.finish(ctx, tx, caller.Actor, p, d, deployment.StatusSUCCEEDED, "", nil)
-		}
 	}
 
-	// A rollout is watched again, an apply is made again or followed by its
-	// rollout.
+	// A rollout is watched again, also one that was seen to work: its target
+	// may have something left to do, such as ending what was there before. An
+	// apply is made again or followed by its rollout.
 	to := deployment.StatusRUNNING
 	if s.Kind == step.KindROLLOUT || in.Outcome == OutcomeSucceeded {
 		to = deployment.StatusVERIFYING
