@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -38,7 +39,7 @@ func (t Target) Validate() error {
 			return fault.Invalid("target.namespace", "want a namespace for a KUBERNETES target")
 		}
 
-		return first(spec.ValidateLine("target.connection", *t.Connection, maxTitle), spec.ValidateLine("target.namespace", *t.Namespace, maxTitle))
+		return first(spec.ValidateName("target.connection", *t.Connection), validNamespace("target.namespace", *t.Namespace))
 	default:
 		if value(t.Connection) != "" {
 			return fault.Invalid("target.connection", "only a KUBERNETES target has a connection")
@@ -47,6 +48,16 @@ func (t Target) Validate() error {
 		if value(t.Namespace) != "" {
 			return fault.Invalid("target.namespace", "only a KUBERNETES target has a namespace")
 		}
+	}
+
+	return nil
+}
+
+// validNamespace accepts a DNS label in which {service} and {environment} stand
+// for their names.
+func validNamespace(field, namespace string) error {
+	if spec.ValidateName(field, strings.NewReplacer("{service}", "s", "{environment}", "e").Replace(namespace)) != nil {
+		return fault.Invalid(field, "is %.80q; accepted is a DNS label, in which {service} and {environment} stand for their names", namespace)
 	}
 
 	return nil

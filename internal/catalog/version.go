@@ -175,6 +175,10 @@ func (in RegisterVersion) imageSet() (map[string]spec.Image, error) {
 // transaction. The same content again is no change. Errors: NOT_FOUND
 // (service); CONFLICT (version) when the name is in use with other content.
 func (c *Catalog) RegisterVersion(ctx context.Context, in RegisterVersion) (*RegisterVersionResult, error) {
+	if w := in.Workload; w != nil && w.Score == nil && value(w.Manifests) == "" {
+		return nil, fault.Invalid("workload", "want score or manifests; leave workload out to take that of the version before")
+	}
+
 	cand, err := in.check()
 	if err != nil {
 		return nil, err

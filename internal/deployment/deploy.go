@@ -37,6 +37,10 @@ func (a act) validate() error {
 		}
 	}
 
+	if expected := value(a.ExpectedCurrent); expected != "" && !id.IsOf(expected, id.Deployment) {
+		return fault.Invalid("expectedCurrent", "want the id of a deployment, or \"\" for none")
+	}
+
 	if a.Override != nil {
 		if strings.TrimSpace(a.Override.Reason) == "" {
 			return fault.Invalid("override.reason", "want the reason for passing what stands against it")
@@ -113,6 +117,10 @@ func (e *Engine) Deploy(ctx context.Context, in Deploy) (*DeployResult, error) {
 	}
 
 	if value(in.DryRun) {
+		if err := store.ValidateKey(value(in.IdempotencyKey)); err != nil {
+			return nil, err
+		}
+
 		plan, err := e.dryRun(ctx, caller, in)
 
 		return &DeployResult{Plan: plan}, err

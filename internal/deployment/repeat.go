@@ -127,7 +127,7 @@ func (r *request) rollbackTo(ctx context.Context, client *db.Client, to *string)
 
 	source, err := lastGood(ctx, client, r.service.ID, r.environment.ID)
 	if err == nil && source == nil {
-		err = fault.New(fault.Conflict, "there is no good deployment of %s in %s to go back to", r.service.Name, r.environment.Name)
+		err = fault.New(fault.Conflict, "there is no good deployment of %s in %s to go back to", r.service.Name, r.environment.Name).At("to")
 	}
 
 	return source, err

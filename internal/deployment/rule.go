@@ -3,7 +3,9 @@ package deployment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +29,36 @@ type Selector struct {
 	Owners []string
 }
 
+// maxSelected bounds the names and the owners of a selector.
+const maxSelected = 100
+
+// selectedName is a service's name in which * and ? stand for what may vary.
+var selectedName = regexp.MustCompile(`^[a-z0-9*?-]{1,63}$`)
+
+// validate checks the form of every field.
+func (s Selector) validate() error {
+	switch {
+	case len(s.Names) > maxSelected:
+		return fault.Invalid("selector.names", "has %d names; accepted are at most %d", len(s.Names), maxSelected)
+	case len(s.Owners) > maxSelected:
+		return fault.Invalid("selector.owners", "has %d owners; accepted are at most %d", len(s.Owners), maxSelected)
+	}
+
+	for i, name := range s.Names {
+		if !selectedName.MatchString(name) {
+			return fault.Invalid(fmt.Sprintf("selector.names[%d]", i), "is %.80q; accepted is a service's name, with * and ? for what may vary (\"shop-*\")", name)
+		}
+	}
+
+	for i, owner := range s.Owners {
+		if err := spec.ValidateEntityRef(fmt.Sprintf("selector.owners[%d]", i), owner); err != nil {
+			return err
+		}
+	}
+
+	return spec.ValidateLabels("selector.labels", s.Labels)
+}
+
 // PutRule is the input of putRule.
 type PutRule struct {
 	Name              string
@@ -38,6 +70,25 @@ type PutRule struct {
 	Condition         *string
 	TargetEnvironment string
 	IdempotencyKey    *string `json:"-"`
+}
+
+// validate checks the form of what Compile does not look at.
+func (in PutRule) validate() error {
+	if err := spec.ValidateName("name", in.Name); err != nil {
+		return err
+	}
+
+	for i, kind := range in.Kinds {
+		if slices.Contains(in.Kinds[:i], kind) {
+			return fault.Invalid(fmt.Sprintf("kinds[%d]", i), "is %s again; accepted is every kind once", kind)
+		}
+	}
+
+	if in.Selector != nil {
+		return in.Selector.validate()
+	}
+
+	return nil
 }
 
 // RuleResult is the payload of putRule and deleteRule.
@@ -59,7 +110,7 @@ func (e *Engine) PutRule(ctx context.Context, in PutRule) (*RuleResult, error) {
 		return nil, err
 	}
 
-	if err := spec.ValidateName("name", in.Name); err != nil {
+	if err := in.validate(); err != nil {
 		return nil, err
 	}
 
@@ -176,7 +227,7 @@ func (in PutRule) row(ctx context.Context, tx *store.Tx) (*db.Rule, error) {
 	row.ServiceOwners = append(row.ServiceOwners, in.Selector.Owners...)
 	maps.Copy(row.ServiceLabels, in.Selector.Labels)
 
-	return row, spec.ValidateLabels("selector.labels", in.Selector.Labels)
+	return row, nil
 }
 
 // inputField names the fields of a compiled rule as the input does.

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"unicode"
+	"unicode/utf8"
 
 	entsql "entgo.io/ent/dialect/sql"
 	"github.com/gowebpki/jcs"
@@ -16,6 +18,22 @@ import (
 
 // MaxKey bounds an idempotency key, in bytes.
 const MaxKey = 200
+
+// ValidateKey accepts an idempotency key: at most MaxKey bytes of printable
+// text. "" means none.
+func ValidateKey(key string) error {
+	if len(key) > MaxKey {
+		return fault.Invalid("idempotencyKey", "has %d bytes; accepted are at most %d", len(key), MaxKey)
+	}
+
+	for at, r := range key {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return fault.Invalid("idempotencyKey", "contains %U at byte %d; accepted is printable text on one line", r, at)
+		}
+	}
+
+	return nil
+}
 
 // Call is a keyed mutation.
 type Call struct {
@@ -42,8 +60,8 @@ func Once[R any](ctx context.Context, s *Store, call Call, body func(ctx context
 		return result, false, err
 	}
 
-	if len(call.Key) > MaxKey {
-		return result, false, fault.Invalid("idempotencyKey", "want at most %d bytes", MaxKey)
+	if err := ValidateKey(call.Key); err != nil {
+		return result, false, err
 	}
 
 	digest, err := inputDigest(call.Input)
