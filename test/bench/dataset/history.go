@@ -252,3 +252,6 @@ func (z Size) checks(yield func([]any) bool) {
 		}
 	}
 }
+
+// Deployed is the version of deployment k, from 0, of service s in environment e.
+func (z Size) Deployed(s, e, k int) string { return z.Version(z.deployed(s, e, k).version) }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/pprof"
+	"time"
+
+	"github.com/shiplog/shiplog/internal/journal"
+	"github.com/shiplog/shiplog/internal/store"
+	"github.com/shiplog/shiplog/server"
+	"github.com/shiplog/shiplog/test/bench/dataset"
+	"github.com/shiplog/shiplog/test/bench/limit"
+)
+
+// serveLimit is the limit as a process of its own, so that its CPU time can be
+// told from the others'.
+func serveLimit(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("limit", flag.ContinueOnError)
+	database := flags.String("database", "", "sqlite:PATH or postgres://…")
+
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	h, err := limit.New(ctx, *database)
+	if err != nil {
+		return err
+	}
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+
+	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Second}
+	stopped := context.AfterFunc(ctx, func() { s.Close() })
+
+	defer stopped()
+
+	fmt.Fprintf(os.Stderr, "serving on http://%s \n", listener.Addr())
+
+	if err := s.Serve(listener); err != nil && ctx.Err() == nil {
+		return errors.Join(err, h.Close())
+	}
+
+	return h.Close()
+}
+
+// serveProfiled is the product's server in this program, with a CPU profile of
+// the time from its start to its end.
+func serveProfiled(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	database := flags.String("database", "", "sqlite:PATH or postgres://…")
+	data := flags.String("data", "", "folder of the server's files")
+	profile := flags.String("profile", "", "file for the CPU profile")
+
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	file, err := os.Create(*profile)
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, file.Close()) }()
+
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+
+	return server.Run(ctx, server.Config{Listen: "127.0.0.1:0", Database: *database, Data: *data, Token: token}, func(url string) {
+		fmt.Fprintf(os.Stderr, "serving on %s \n", url)
+	})
+}
+
+// fill makes a database of a size and leaves it.
+func fill(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("fill", flag.ContinueOnError)
+	database := flags.String("database", "", "sqlite:PATH or postgres://…")
+	total := flags.Int("deployments", 0, "a history of about so many deployments, with answers of the same size in all")
+	full := flags.Bool("full", false, "the full data set instead of the small one")
+
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	size := dataset.Small()
+
+	switch {
+	case *total > 0:
+		size = dataset.Of(*total)
+	case *full:
+		size = dataset.Full()
+	}
+
+	began := time.Now()
+
+	if err := filled(ctx, *database, size); err != nil {
+		return err
+	}
+
+	fmt.Printf("%s in %s\n", size, time.Since(began).Round(time.Second/10))
+
+	return nil
+}
+
+// filled migrates and fills the database.
+func filled(ctx context.Context, database string, size dataset.Size) error {
+	s, err := store.Open(ctx, store.Config{URL: database, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+
+	err = s.Migrate(ctx, func(string, ...any) {})
+	if err == nil {
+		err = journal.Init(ctx, s)
+	}
+
+	if err == nil {
+		err = dataset.Fill(ctx, s, size)
+	}
+
+	return errors.Join(err, s.Close())
+}
