@@ -36,3 +36,55 @@ build: go-version ## build bin/shiplog and the example service
 .PHONY: run
 run: build ## build, start a server with the demo's story, and keep serving (SHIPLOG_… are obeyed)
 	@exec bin/shiplog demo
+
+# -parallel and -p fit two cores: more would only make timeouts of the machine.
+.PHONY: test
+test: go-version build ## run all Go tests with the race detector, on Postgres and on SQLite
+	@$(GO) run ./test/withpostgres $(GO) run ./test/all -race -timeout 20m ./...
+
+.PHONY: test-clients
+test-clients: build node ## run the tests of published npm clients against the server
+	@cd test/clients && { echo "installing npm packages of test/clients"; npm ci --no-audit --no-fund --loglevel=error; npm test; }
+
+.PHONY: node
+node:
+	@command -v npm >/dev/null || { \
+	  echo "installing nodejs and npm with apt"; apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
+
+.PHONY: demo-check
+demo-check: build ## play the demo's story on a fresh database, check it, and end
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; bin/shiplog demo --exit --data "$$dir/data" --listen 127.0.0.1:0
+
+.PHONY: generate
+generate: go-version ## generate the database client and the executable schema
+	@echo "generating ent/db"; cd ent && $(GO) generate .
+	@echo "generating graph"; $(GO) tool gqlgen generate
+	@echo "generating server/transport/testschema"; $(GO) generate ./server/transport/testschema
+
+.PHONY: generate-check
+generate-check: generate ## generate, and fail when anything changes
+	@git add --intent-to-add --all -- ent graph server/transport/testschema
+	@git diff --exit-code --stat -- ent graph server/transport/testschema || { echo "generated code is not up to date: run make generate and commit" >&2; exit 1; }
+
+.PHONY: migration
+migration: go-version ## write the next migration of both databases: make migration NAME=add_holds
+	@test -n "$(NAME)" || { echo "make migration NAME=what_it_does" >&2; exit 1; }
+	@cd ent && $(GO) generate .
+	@$(GO) run ./test/withpostgres bash -c 'SHIPLOG_DEV_POSTGRES="$$SHIPLOG_TEST_POSTGRES&search_path=public" $(GO) run ./ent/migrations/write $(NAME)'
+
+# The linter is a module of its own, so that its requirements are not ours.
+.PHONY: lint
+lint: go-version ## lint
+	@echo "linting (the first time builds golangci-lint, some minutes)"
+	@$(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@bin/golangci-lint run ./...
+
+.PHONY: bench
+bench: build ## measure, beside the limits and goals
+	@$(GO) run ./test/withpostgres $(GO) run ./test/bench
+
+.PHONY: check
+check: ## what CI runs: generate with a clean diff, lint, build, tests, clients, demo
+	@for part in generate-check lint build demo-check test-clients test; do \
+	  echo "== $$part"; start=$$SECONDS; $(MAKE) --no-print-directory $$part; echo "== $$part took $$((SECONDS - start)) s"; \
+	done

@@ -187,40 +187,40 @@ func (r *Resolver) newLoaders() *loaders {
 
 	return &loaders{
 		service: one(func(ctx context.Context, ids []string) ([]*db.Service, error) {
-			return c.Service.Query().Where(service.IDIn(ids...)).All(ctx)
+			return c.Service.Query().Where(store.AnyOf(service.FieldID, ids)).All(ctx)
 		}, func(v *db.Service) string { return v.ID }),
 		version: one(func(ctx context.Context, ids []string) ([]*db.Version, error) {
-			return c.Version.Query().Where(version.IDIn(ids...)).All(ctx)
+			return c.Version.Query().Where(store.AnyOf(version.FieldID, ids)).All(ctx)
 		}, func(v *db.Version) string { return v.ID }),
 		environment: one(func(ctx context.Context, ids []string) ([]*db.Environment, error) {
-			return c.Environment.Query().Where(environment.IDIn(ids...)).All(ctx)
+			return c.Environment.Query().Where(store.AnyOf(environment.FieldID, ids)).All(ctx)
 		}, func(v *db.Environment) string { return v.ID }),
 		target: one(func(ctx context.Context, ids []string) ([]*db.Target, error) {
-			return c.Target.Query().Where(target.IDIn(ids...)).All(ctx)
+			return c.Target.Query().Where(store.AnyOf(target.FieldID, ids)).All(ctx)
 		}, func(v *db.Target) string { return v.ID }),
 		deployment: one(func(ctx context.Context, ids []string) ([]*db.Deployment, error) {
-			return c.Deployment.Query().Where(deploymentrow.IDIn(ids...)).All(ctx)
+			return c.Deployment.Query().Where(store.AnyOf(deploymentrow.FieldID, ids)).All(ctx)
 		}, func(v *db.Deployment) string { return v.ID }),
 		snapshot: one(func(ctx context.Context, ids []string) ([]*db.Snapshot, error) {
-			return c.Snapshot.Query().Where(snapshot.IDIn(ids...)).All(ctx)
+			return c.Snapshot.Query().Where(store.AnyOf(snapshot.FieldID, ids)).All(ctx)
 		}, func(v *db.Snapshot) string { return v.ID }),
 		rule: one(func(ctx context.Context, ids []string) ([]*db.Rule, error) {
-			return c.Rule.Query().Where(rule.IDIn(ids...)).All(ctx)
+			return c.Rule.Query().Where(store.AnyOf(rule.FieldID, ids)).All(ctx)
 		}, func(v *db.Rule) string { return v.ID }),
 		event: one(func(ctx context.Context, ids []string) ([]*db.Event, error) {
-			return c.Event.Query().Where(event.IDIn(ids...)).All(ctx)
+			return c.Event.Query().Where(store.AnyOf(event.FieldID, ids)).All(ctx)
 		}, func(v *db.Event) string { return v.ID }),
 		step: one(func(ctx context.Context, ids []string) ([]*db.Step, error) {
-			return c.Step.Query().Where(step.IDIn(ids...)).All(ctx)
+			return c.Step.Query().Where(store.AnyOf(step.FieldID, ids)).All(ctx)
 		}, func(v *db.Step) string { return v.ID }),
 		placement: one(func(ctx context.Context, ids []string) ([]*db.Placement, error) {
-			return c.Placement.Query().Where(placement.IDIn(ids...)).All(ctx)
+			return c.Placement.Query().Where(store.AnyOf(placement.FieldID, ids)).All(ctx)
 		}, func(v *db.Placement) string { return v.ID }),
 		document: one(func(ctx context.Context, ids []string) ([]*db.Document, error) {
-			return c.Document.Query().Where(document.IDIn(ids...)).All(ctx)
+			return c.Document.Query().Where(store.AnyOf(document.FieldID, ids)).All(ctx)
 		}, func(v *db.Document) string { return v.ID }),
 		payload: one(func(ctx context.Context, ids []string) ([]*db.Payload, error) {
-			return c.Payload.Query().Where(payload.IDIn(ids...)).All(ctx)
+			return c.Payload.Query().Where(store.AnyOf(payload.FieldID, ids)).All(ctx)
 		}, func(v *db.Payload) string { return v.ID }),
 		configuration: one(func(ctx context.Context, layers []string) ([]*db.Configuration, error) {
 			return catalog.NewestOf(ctx, c, layers)
@@ -229,19 +229,19 @@ func (r *Resolver) newLoaders() *loaders {
 			return deployment.Pending(ctx, c, placements)
 		}),
 		decisionOf: one(func(ctx context.Context, ids []string) ([]*db.Decision, error) {
-			return c.Decision.Query().Where(decision.DeploymentIDIn(ids...)).All(ctx)
+			return c.Decision.Query().Where(store.AnyOf(decision.FieldDeploymentID, ids)).All(ctx)
 		}, func(v *db.Decision) string { return *v.DeploymentID }),
 		steps: many(func(ctx context.Context, ids []string) ([]*db.Step, error) {
-			return c.Step.Query().Where(step.DeploymentIDIn(ids...)).Order(step.ByIndex()).All(ctx)
+			return c.Step.Query().Where(store.AnyOf(step.FieldDeploymentID, ids)).Order(step.ByIndex()).All(ctx)
 		}, func(v *db.Step) string { return v.DeploymentID }),
 		checks: mapped(func(ctx context.Context, ids []string) (map[string][]*db.Check, error) {
 			return r.Engine.ChecksOf(ctx, ids)
 		}),
 		images: many(func(ctx context.Context, ids []string) ([]*db.Image, error) {
-			return c.Image.Query().Where(image.VersionIDIn(ids...)).Order(image.ByName()).All(ctx)
+			return c.Image.Query().Where(store.AnyOf(image.FieldVersionID, ids)).Order(image.ByName()).All(ctx)
 		}, func(v *db.Image) string { return v.VersionID }),
 		decisions: many(func(ctx context.Context, ids []string) ([]*db.Decision, error) {
-			return c.Decision.Query().Where(decision.VersionIDIn(ids...)).Order(decision.ByCreatedAt(), decision.ByID()).All(ctx)
+			return c.Decision.Query().Where(store.AnyOf(decision.FieldVersionID, ids)).Order(decision.ByCreatedAt(), decision.ByID()).All(ctx)
 		}, func(v *db.Decision) string { return v.VersionID }),
 	}
 }

@@ -30,6 +30,9 @@ type Config struct {
 	StopProcesses bool
 	// RuntimeLogs is how long output is taken after a success, 10 minutes.
 	RuntimeLogs time.Duration
+	// PingInterval is how often streams are shown to be alive, 15 seconds: a
+	// peer that is gone is noticed within two.
+	PingInterval time.Duration
 	// Version of the program.
 	Version string
 	// Program is how PROCESS targets execute this program again, os.Args[0]

@@ -126,7 +126,7 @@ func arrange(ctx context.Context, client *db.Client, stops map[string]*JourneySt
 
 	slices.Sort(ids)
 
-	rows, err := client.Environment.Query().Where(environment.IDIn(ids...)).
+	rows, err := client.Environment.Query().Where(store.AnyOf(environment.FieldID, ids)).
 		Order(environment.ByRank(), environment.ByName(), environment.ByID()).All(ctx)
 	if err != nil {
 		return nil, store.Classify(err)
@@ -159,7 +159,7 @@ func Pending(ctx context.Context, client *db.Client, placements []string) (map[s
 	slices.Sort(environments)
 
 	rows, err := client.Deployment.Query().
-		Where(deployment.ServiceIDIn(slices.Compact(services)...), deployment.EnvironmentIDIn(slices.Compact(environments)...), deployment.FinishedAtIsNil()).
+		Where(store.AnyOf(deployment.FieldServiceID, slices.Compact(services)), store.AnyOf(deployment.FieldEnvironmentID, slices.Compact(environments)), deployment.FinishedAtIsNil()).
 		Order(deployment.ByHoldsSlot(), deployment.ByID()).All(ctx)
 	if err != nil {
 		return nil, store.Classify(err)
@@ -207,7 +207,7 @@ func (e *Engine) ChecksOf(ctx context.Context, deployments []string) (map[string
 		return found, err
 	}
 
-	rows, err := e.store.Read.Check.Query().Where(check.IDIn(ids...)).Order(db.Desc(check.FieldCreatedAt), db.Desc(check.FieldID)).All(ctx)
+	rows, err := e.store.Read.Check.Query().Where(store.AnyOf(check.FieldID, ids)).Order(db.Desc(check.FieldCreatedAt), db.Desc(check.FieldID)).All(ctx)
 	if err != nil {
 		return nil, store.Classify(err)
 	}

@@ -83,7 +83,7 @@ func (f *Filter) Predicates(ctx context.Context, client *db.Client) ([]predicate
 			return nil, err
 		}
 
-		where = append(where, deployment.VersionIDIn(ids...))
+		where = append(where, store.AnyOf(deployment.FieldVersionID, ids))
 	}
 
 	if f.Tier != nil {

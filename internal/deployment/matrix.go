@@ -112,7 +112,7 @@ func matrixColumns(ctx context.Context, client *db.Client, args MatrixArgs) ([]*
 			}
 		}
 
-		query.Where(environment.Or(environment.IDIn(ids...), environment.And(environment.NameIn(names...), environment.ArchivedAtIsNil())))
+		query.Where(environment.Or(store.AnyOf(environment.FieldID, ids), environment.And(store.AnyOf(environment.FieldName, names), environment.ArchivedAtIsNil())))
 	}
 
 	rows, err := query.All(ctx)
@@ -154,7 +154,7 @@ func matrixRows(ctx context.Context, client *db.Client, args MatrixArgs) (*page.
 			}
 		}
 
-		where = append(where, service.Or(service.IDIn(ids...), service.NameIn(names...)))
+		where = append(where, service.Or(store.AnyOf(service.FieldID, ids), store.AnyOf(service.FieldName, names)))
 	}
 
 	order := page.Order[*db.Service]{

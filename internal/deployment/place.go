@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -259,7 +260,8 @@ func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *Plac
 			query.Add(" DESC")
 		}
 
-		return q.read(ctx, client, query.Add(" LIMIT ?", limit))
+		// A number in the text: a plan for any limit would be one for many rows.
+		return q.read(ctx, client, query.Add(" LIMIT "+strconv.Itoa(limit)))
 	})
 	if err != nil {
 		return nil, err

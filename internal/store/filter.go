@@ -4,11 +4,37 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqljson"
+	"github.com/lib/pq"
 )
+
+// AnyOf is a predicate: the column holds one of the values. Unlike a list of
+// parameters its text is the same for any number of values, so that it is
+// prepared once.
+func AnyOf(column string, values []string) func(*entsql.Selector) {
+	return func(s *entsql.Selector) {
+		text, arg := anyOf(s.Dialect() == dialect.Postgres, values)
+		before, after, _ := strings.Cut(text, "?")
+
+		s.Where(entsql.P(func(b *entsql.Builder) { b.Ident(s.C(column)).WriteString(before).Arg(arg).WriteString(after) }))
+	}
+}
+
+// anyOf is the text that follows the column, with a ? for the one argument.
+func anyOf(postgres bool, values []string) (text string, arg any) {
+	if postgres {
+		return " = ANY (?)", pq.StringArray(values)
+	}
+
+	// Identifiers and names are valid UTF-8: it always marshals.
+	raw, _ := json.Marshal(values) //nolint:errchkjson
+
+	return " IN (SELECT value FROM json_each(?))", string(raw)
+}
 
 // HasLabels is a predicate: the row's labels hold all of these.
 func HasLabels(labels map[string]string) func(*entsql.Selector) {

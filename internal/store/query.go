@@ -43,18 +43,12 @@ func (q *Query) Add(text string, args ...any) *Query {
 	return q
 }
 
-// In appends "column IN (…)" for the values; no values match nothing.
+// In appends a test that the column holds one of the values; no values match
+// nothing. Its text is the same for any number of values.
 func (q *Query) In(column string, values []string) *Query {
-	if len(values) == 0 {
-		return q.Add("1 = 0")
-	}
+	text, arg := anyOf(q.postgres, values)
 
-	args := make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
-	}
-
-	return q.Add(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", args...)
+	return q.Add(column+text, arg)
 }
 
 // Labels appends a test that the JSON column holds all labels.

@@ -76,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("database: %w", err), s.Close())
 	}
 
-	s.Read = db.NewClient(db.Driver(&readDriver{conn: s.conn(s.reader)}))
+	s.Read = db.NewClient(db.Driver(&readDriver{conn: s.conn(newStatements(s.reader))}))
 
 	return s, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ type pair struct {
 }
 
 // newPair starts both and checks that they answer with the same values.
-func newPair(ctx context.Context, product, database string, size dataset.Size, dir string) (p *pair, err error) {
+func newPair(ctx context.Context, product, database string, size dataset.Size, dir string, only []string) (p *pair, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -48,7 +47,7 @@ func newPair(ctx context.Context, product, database string, size dataset.Size, d
 		return nil, errors.Join(err, p.server.stop())
 	}
 
-	if p.queries, err = prepare(ctx, size, p.server.address, p.limit.address); err != nil {
+	if p.queries, err = prepare(ctx, size, p.server.address, p.limit.address, only); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 
@@ -81,7 +80,12 @@ func comparison(ctx context.Context, args []string) (err error) {
 		size = dataset.Full()
 	}
 
-	p, err := newPair(ctx, *product, *database, size, *dir)
+	var wanted []string
+	if *only != "" {
+		wanted = strings.Split(*only, ",")
+	}
+
+	p, err := newPair(ctx, *product, *database, size, *dir, wanted)
 	if err != nil {
 		return err
 	}
@@ -89,18 +93,14 @@ func comparison(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, p.stop()) }()
 
 	for _, q := range p.queries {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), q.name) {
-			continue
-		}
-
 		c, err := compare(ctx, q, p.server, p.limit, p.postgres, *conns, *rounds, *length)
 		if err != nil {
 			return err
 		}
 
-		fmt.Printf("%-8s %2d conns  %7.0f/s  ratio %.2f ± %.2f (cpu × %.1f)  p50 %s p99 %s  %s cpu/request  load %s\n", q.name, c.conns,
+		fmt.Printf("%-8s %2d conns  %7.0f/s  ratio %.2f ± %.2f (cpu × %.1f)  p50 %s p99 %s  cpu/request %s, database %s  load %s\n", q.name, c.conns,
 			c.ours.perSecond, c.ratio, c.spread, c.cpuRatio, c.ours.p50.Round(time.Microsecond*10), c.ours.p99.Round(time.Microsecond*10),
-			c.ours.cpu.Round(time.Microsecond), load())
+			c.ours.cpu.Round(time.Microsecond), c.ours.database.Round(time.Microsecond), load())
 	}
 
 	return nil

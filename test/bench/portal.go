@@ -15,8 +15,9 @@ type slice struct {
 	perSecond float64
 	// p50 and p99 of the answers' times.
 	p50, p99 time.Duration
-	// cpu a request, of the server and of the database.
-	cpu time.Duration
+	// cpu a request, of the server and of the database, and of the database
+	// alone where it is a process of its own.
+	cpu, database time.Duration
 }
 
 // side is one of the two that are compared.
@@ -45,7 +46,8 @@ func (s side) measure(ctx context.Context, postgres, conns int, length time.Dura
 	group.Wait()
 
 	took := time.Since(began)
-	used := cpu(s.program.pid()) - before + since(databaseBefore, family(postgres))
+	database := since(databaseBefore, family(postgres))
+	used := cpu(s.program.pid()) - before + database
 
 	for _, err := range errs {
 		if err != nil {
@@ -62,7 +64,7 @@ func (s side) measure(ctx context.Context, postgres, conns int, length time.Dura
 
 	return slice{
 		perSecond: float64(len(all)) / took.Seconds(), p50: quantile(all, 0.5), p99: quantile(all, 0.99),
-		cpu: used / time.Duration(len(all)),
+		cpu: used / time.Duration(len(all)), database: database / time.Duration(len(all)),
 	}, nil
 }
 
@@ -145,6 +147,7 @@ func compare(ctx context.Context, p *prepared, server, limit *program, postgres,
 		p50:       medianOf(mine, func(s slice) time.Duration { return s.p50 }),
 		p99:       medianOf(mine, func(s slice) time.Duration { return s.p99 }),
 		cpu:       medianOf(mine, func(s slice) time.Duration { return s.cpu }),
+		database:  medianOf(mine, func(s slice) time.Duration { return s.database }),
 	}
 
 	return c, nil

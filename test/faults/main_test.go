@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,7 +73,37 @@ func (s settings) random(t *testing.T, stream uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(s.seed, stream)) //nolint:gosec // to be repeated, not to be secret
 }
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+// The test binary is also a service that takes its time.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == lateService {
+		os.Exit(serveLate(os.Args[2]))
+	}
+
+	os.Exit(buildAndRun(m))
+}
+
+const lateService = "late-service"
+
+// serveLate writes the numbered lines and is ready after a while.
+func serveLate(after string) int {
+	for i := range numbered {
+		fmt.Printf("line %d\n", i+1)
+	}
+
+	wait, err := time.ParseDuration(after)
+	if err != nil {
+		log.Print(err)
+
+		return 1
+	}
+
+	<-time.After(wait)
+
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), ReadHeaderTimeout: time.Second, Handler: http.NotFoundHandler()}
+	log.Print(server.ListenAndServe())
+
+	return 1
+}
 
 // buildAndRun builds the program, leaves the settings in the environment and
 // runs the tests.

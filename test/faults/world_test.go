@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -108,6 +109,21 @@ func (w *world) score(service, content, end string) map[string]any {
 	}
 }
 
+// late is a workload that is ready after a while.
+func (w *world) late(service, content string, after time.Duration) (map[string]any, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+
+	document := w.score(service, content, works)
+	container := document["containers"].(map[string]any)["main"].(map[string]any) //nolint:forcetypeassert // made above
+	container["command"], container["args"] = []string{program}, []string{lateService, after.String()}
+	document["service"] = map[string]any{"ports": map[string]any{"web": map[string]any{"port": 8080}}}
+
+	return document, nil
+}
+
 const (
 	works   = "exec sleep 100000"
 	crashes = "exit 3"
@@ -120,9 +136,23 @@ func (w *world) service(ctx context.Context, name string) error {
 
 // register registers a version of which every process ends so.
 func (w *world) register(ctx context.Context, service, version, end string) error {
+	return w.registerScore(ctx, service, version, w.score(service, service+"/"+version, end))
+}
+
+// registerLate registers a version that is ready after a while.
+func (w *world) registerLate(ctx context.Context, service, version string, after time.Duration) error {
+	document, err := w.late(service, service+"/"+version, after)
+	if err != nil {
+		return err
+	}
+
+	return w.registerScore(ctx, service, version, document)
+}
+
+func (w *world) registerScore(ctx context.Context, service, version string, document map[string]any) error {
 	return w.mutate(ctx, "registerVersion", "version { id }", map[string]any{
 		"service": service, "version": version, "builtAt": time.Now().UTC().Format(time.RFC3339Nano),
-		"workload": map[string]any{"score": w.score(service, service+"/"+version, end)},
+		"workload": map[string]any{"score": document},
 	}, nil)
 }
 

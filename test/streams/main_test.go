@@ -1,0 +1,133 @@
+//go:build unix
+
+// Package streams watches logs of real deployments as portals do, over
+// WebSocket and event streams, while viewers are cut, stall, vanish and come
+// back, and while the server and its database connections are disturbed.
+//
+// The server runs in the test's own process; what it deploys are real
+// processes: this test binary, started again. Seeds are printed, and taken
+// back as SHIPLOG_SEED. The sizes are those of every day; SHIPLOG_STREAMS=long
+// takes the large ones.
+package streams
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/shiplog/shiplog/deployer/process"
+)
+
+// patience bounds what is waited for.
+const patience = 60 * time.Second
+
+// TestMain makes the test binary the program that is executed again, and the
+// application that is deployed, too.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "process-shim":
+			syscall.Exit(process.RunShim(os.Args[2:]))
+		case "process-proxy":
+			syscall.Exit(process.RunProxy(os.Args[2:]))
+		case "talk":
+			syscall.Exit(talk(os.Args[2:]))
+		case "wild":
+			syscall.Exit(wild())
+		}
+	}
+
+	goleak.VerifyTestMain(m)
+}
+
+// talk prints numbered lines with the time, so many and so many a second, then
+// is ready: what it prints is all of its rollout.
+func talk(args []string) int {
+	lines, _ := strconv.Atoi(args[0])
+	perSecond, _ := strconv.Atoi(args[1])
+	out := bufio.NewWriter(os.Stdout)
+	began := time.Now()
+
+	for n := 1; n <= lines; n++ {
+		if due := began.Add(time.Duration(n) * time.Second / time.Duration(perSecond)); time.Until(due) > 0 {
+			if out.Flush() != nil {
+				return 1
+			}
+
+			time.Sleep(max(time.Until(due), 5*time.Millisecond)) // the pace of the application under test
+		}
+
+		fmt.Fprintf(out, "number %d at %d\n", n, time.Now().UnixMicro())
+	}
+
+	if out.Flush() != nil {
+		return 1
+	}
+
+	return becomeReady()
+}
+
+// wild prints what no terminal should.
+func wild() int {
+	fmt.Println("begin")
+	fmt.Println(strings.Repeat("x", 1<<20))
+	fmt.Println("a\x00b")
+	fmt.Println("c\xff\xfed")
+	fmt.Println("\x1b[31mred\x1b[0m \"quoted\" \\ back \u2028 sep")
+	fmt.Print("10%\r20%\r30%\n")
+	fmt.Print("dos\r\n")
+	fmt.Print(strings.Repeat("no newline ", 200))
+	time.Sleep(3 * time.Second) // as if for minutes
+	fmt.Print(strings.Repeat("still none ", 9000))
+	fmt.Println("\nend")
+
+	return becomeReady()
+}
+
+func becomeReady() int {
+	server := &http.Server{
+		Addr: "127.0.0.1:" + os.Getenv("PORT"), ReadHeaderTimeout: time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ready") }),
+	}
+	ended := make(chan error, 1)
+
+	go func() { ended <- server.ListenAndServe() }()
+
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+
+	select {
+	case <-ended:
+		return 1
+	case <-signals:
+		return 0
+	}
+}
+
+// long says whether the large sizes are wanted.
+func long() bool { return os.Getenv("SHIPLOG_STREAMS") == "long" }
+
+// random gives a source that can be had again.
+func random(t *testing.T) *rand.Rand {
+	t.Helper()
+
+	seed, err := strconv.ParseUint(os.Getenv("SHIPLOG_SEED"), 10, 64)
+	if err != nil {
+		seed = rand.Uint64() //nolint:gosec // to be repeated, not to be secret
+	}
+
+	t.Logf("seed %d (SHIPLOG_SEED)", seed)
+
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be repeated, not to be secret
+}
