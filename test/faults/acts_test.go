@@ -294,11 +294,15 @@ func TestTheSameVersionAgain(t *testing.T) {
 		}
 
 		said := ""
+		var saidSb297 strings.Builder
 		for _, s := range d.Steps {
-			said += s.Message + "\n"
+			saidSb297.WriteString(s.Message + "\n")
 		}
+		said += saidSb297.String()
 
-		if !slices.ContainsFunc(d.Steps, func(s step) bool { return s.Kind == "APPLY" && s.Message == "no change: the target has exactly this already" }) {
+		if !slices.ContainsFunc(d.Steps, func(s step) bool {
+			return s.Kind == "APPLY" && s.Message == "no change: the target has exactly this already"
+		}) {
 			t.Errorf("no step says that nothing changed:\n%s", said)
 		}
 	}

@@ -79,7 +79,7 @@ func (k *killing) run(t *testing.T) {
 	work, ctx := errgroup.WithContext(t.Context())
 
 	for i := range services {
-		dice := rand.New(rand.NewPCG(shared(t).seed, uint64(100+i))) //nolint:gosec // to be repeated, not to be secret
+		dice := rand.New(rand.NewPCG(shared(t).seed, uint64(100+i)))
 
 		work.Go(func() error { return k.client(ctx, fmt.Sprintf("s%d", i), k.deployments/services+1, dice) })
 	}

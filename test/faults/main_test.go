@@ -70,7 +70,7 @@ func (s settings) random(t *testing.T, stream uint64) *rand.Rand {
 	t.Helper()
 	t.Logf("seed %d", s.seed)
 
-	return rand.New(rand.NewPCG(s.seed, stream)) //nolint:gosec // to be repeated, not to be secret
+	return rand.New(rand.NewPCG(s.seed, stream))
 }
 
 // The test binary is also a service that takes its time.
@@ -137,7 +137,7 @@ func prepare(dir string, seed uint64) error {
 	}
 
 	if os.Getenv("SHIPLOG_SEED") == "" {
-		if err := os.Setenv("SHIPLOG_SEED", strconv.FormatUint(rand.Uint64(), 10)); err != nil { //nolint:gosec // to be repeated, not to be secret
+		if err := os.Setenv("SHIPLOG_SEED", strconv.FormatUint(rand.Uint64(), 10)); err != nil {
 			return err
 		}
 	}

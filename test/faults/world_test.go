@@ -117,7 +117,7 @@ func (w *world) late(service, content string, after time.Duration) (map[string]a
 	}
 
 	document := w.score(service, content, works)
-	container := document["containers"].(map[string]any)["main"].(map[string]any) //nolint:forcetypeassert // made above
+	container := document["containers"].(map[string]any)["main"].(map[string]any)
 	container["command"], container["args"] = []string{program}, []string{lateService, after.String()}
 	document["service"] = map[string]any{"ports": map[string]any{"web": map[string]any{"port": 8080}}}
 
@@ -251,4 +251,3 @@ func (w *world) pids(t *testing.T) map[string][]string {
 
 	return found
 }
-
