@@ -21,6 +21,7 @@ type Unit struct {
 // same owner or by another one, at any time: what it applies arrives once.
 type Act struct {
 	Unit
+
 	// Deployment is the id of the deployment.
 	Deployment string
 	// Version is the id of the version, VersionName its name.

@@ -20,7 +20,12 @@ func asks(ctx context.Context, field string) bool {
 // snapshot of the database.
 func paged[T any](ctx context.Context, r *Resolver, load func(ctx context.Context, client *db.Client) (*page.Page[T], error)) (*page.Page[T], error) {
 	if !asks(ctx, "position") {
-		return load(ctx, r.Store.Read)
+		p, err := load(ctx, r.Store.Read)
+		if err != nil {
+			return nil, err
+		}
+
+		return p, prefetchNodes(ctx, p.Nodes())
 	}
 
 	var p *page.Page[T]
@@ -52,5 +57,5 @@ func paged[T any](ctx context.Context, r *Resolver, load func(ctx context.Contex
 		return nil, err
 	}
 
-	return p, nil
+	return p, prefetchNodes(ctx, p.Nodes())
 }

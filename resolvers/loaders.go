@@ -3,6 +3,8 @@ package resolvers
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -37,7 +39,55 @@ const batchWait = 300 * time.Microsecond
 // limits of parameters.
 const maxBatch = 1000
 
-type loader[T any] = *dataloadgen.Loader[string, T]
+// loader answers single look-ups out of what was fetched for a whole list
+// (prefetch), and gathers what was not.
+type loader[T any] struct {
+	*dataloadgen.Loader[string, T]
+
+	fetch func(ctx context.Context, keys []string) (map[string]T, error)
+	known *known
+}
+
+// known are the keys that were prefetched.
+type known struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+// fresh gives the keys that were never asked for, once each.
+func (k *known) fresh(keys []string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+
+	var fresh []string
+
+	for _, key := range keys {
+		if key != "" && !k.keys[key] {
+			k.keys[key] = true
+			fresh = append(fresh, key)
+		}
+	}
+
+	return fresh
+}
+
+// prefetch fetches what belongs to the keys in one statement (one for each
+// maxBatch), so that later look-ups need none. A key that has nothing answers
+// nothing.
+func (l loader[T]) prefetch(ctx context.Context, keys []string) error {
+	for batch := range slices.Chunk(l.known.fresh(keys), maxBatch) {
+		found, err := l.fetch(ctx, batch)
+		if err != nil {
+			return store.Classify(err)
+		}
+
+		for _, key := range batch {
+			l.Prime(key, found[key])
+		}
+	}
+
+	return nil
+}
 
 // loaders gather the look-ups of one response into one statement a kind.
 type loaders struct {
@@ -60,6 +110,9 @@ type loaders struct {
 	checks        loader[[]*db.Check]       // by deployment
 	images        loader[[]*db.Image]       // by version
 	decisions     loader[[]*db.Decision]    // by version
+	// by the key of their arguments
+	placementsOf loader[[]*deployment.Placement]
+	checksOf     loader[[]*db.Check]
 }
 
 type loadersKey struct{}
@@ -100,7 +153,7 @@ func load(ctx context.Context) *loaders {
 var errNone = errors.New("there is none")
 
 func one[T any](fetch func(ctx context.Context, keys []string) ([]T, error), key func(T) string) loader[T] {
-	return dataloadgen.NewLoader(func(ctx context.Context, keys []string) ([]T, []error) {
+	return mapped(func(ctx context.Context, keys []string) (map[string]T, error) {
 		rows, err := fetch(ctx, keys)
 		found := make(map[string]T, len(rows))
 
@@ -108,12 +161,12 @@ func one[T any](fetch func(ctx context.Context, keys []string) ([]T, error), key
 			found[key(row)] = row
 		}
 
-		return inOrder(keys, found, err)
-	}, dataloadgen.WithWait(batchWait), dataloadgen.WithBatchCapacity(maxBatch))
+		return found, err
+	})
 }
 
 func many[T any](fetch func(ctx context.Context, keys []string) ([]T, error), key func(T) string) loader[[]T] {
-	return dataloadgen.NewLoader(func(ctx context.Context, keys []string) ([][]T, []error) {
+	return mapped(func(ctx context.Context, keys []string) (map[string][]T, error) {
 		rows, err := fetch(ctx, keys)
 		found := make(map[string][]T, len(keys))
 
@@ -125,16 +178,19 @@ func many[T any](fetch func(ctx context.Context, keys []string) ([]T, error), ke
 			found[key(row)] = append(found[key(row)], row)
 		}
 
-		return inOrder(keys, found, err)
-	}, dataloadgen.WithWait(batchWait), dataloadgen.WithBatchCapacity(maxBatch))
+		return found, err
+	})
 }
 
 func mapped[T any](fetch func(ctx context.Context, keys []string) (map[string]T, error)) loader[T] {
-	return dataloadgen.NewLoader(func(ctx context.Context, keys []string) ([]T, []error) {
-		found, err := fetch(ctx, keys)
+	return loader[T]{
+		fetch: fetch, known: &known{keys: map[string]bool{}},
+		Loader: dataloadgen.NewLoader(func(ctx context.Context, keys []string) ([]T, []error) {
+			found, err := fetch(ctx, keys)
 
-		return inOrder(keys, found, err)
-	}, dataloadgen.WithWait(batchWait), dataloadgen.WithBatchCapacity(maxBatch))
+			return inOrder(keys, found, err)
+		}, dataloadgen.WithWait(batchWait), dataloadgen.WithBatchCapacity(maxBatch)),
+	}
 }
 
 func inOrder[T any](keys []string, found map[string]T, err error) ([]T, []error) {
@@ -243,5 +299,7 @@ func (r *Resolver) newLoaders() *loaders {
 		decisions: many(func(ctx context.Context, ids []string) ([]*db.Decision, error) {
 			return c.Decision.Query().Where(store.AnyOf(decision.FieldVersionID, ids)).Order(decision.ByCreatedAt(), decision.ByID()).All(ctx)
 		}, func(v *db.Decision) string { return v.VersionID }),
+		placementsOf: mapped(r.placementsByKey),
+		checksOf:     mapped(r.checksByKey),
 	}
 }

@@ -89,11 +89,7 @@ func (f placementFields) PendingConfiguration(ctx context.Context, p *deployment
 		return false, err
 	}
 
-	layers := []string{
-		catalog.LayerKey(p.ServiceID, ""), catalog.LayerKey("", p.EnvironmentID), catalog.LayerKey(p.ServiceID, p.EnvironmentID),
-	}
-
-	return slices.ContainsFunc(layers, func(layer string) bool {
+	return slices.ContainsFunc(placementLayers(p), func(layer string) bool {
 		var c *db.Configuration
 		if c, err = orNone(load(ctx).configuration.Load(ctx, layer)); err != nil || c == nil {
 			return err != nil
@@ -101,4 +97,11 @@ func (f placementFields) PendingConfiguration(ctx context.Context, p *deployment
 
 		return d.Layers[string(c.Scope)] != c.ID
 	}) && err == nil, err
+}
+
+// placementLayers are the keys of the layers of a placement's configuration.
+func placementLayers(p *deployment.Placement) []string {
+	return []string{
+		catalog.LayerKey(p.ServiceID, ""), catalog.LayerKey("", p.EnvironmentID), catalog.LayerKey(p.ServiceID, p.EnvironmentID),
+	}
 }

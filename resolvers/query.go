@@ -24,7 +24,7 @@ type query struct{ *Resolver }
 func (q query) Node(ctx context.Context, ref string) (contract.Node, error) {
 	kind, err := id.Parse(ref)
 	if err != nil {
-		return nil, nil //nolint:nilnil // null is the contract's answer
+		return nil, nil //nolint:nilnil,nilerr // null is the contract's answer to what is no id
 	}
 
 	l := load(ctx)
@@ -154,24 +154,33 @@ func (r *Resolver) placements(ctx context.Context, filter *deployment.PlacementF
 func (q query) Matrix(ctx context.Context, services, environments []string, owner *string, at *time.Time, first *int, after *string) (*deployment.Matrix, error) {
 	args := deployment.MatrixArgs{Services: services, Environments: environments, Owner: owner, At: at, First: first, After: after}
 
+	var (
+		m   *deployment.Matrix
+		err error
+	)
+
 	if !asks(ctx, "position") {
-		return q.Engine.Matrix(ctx, q.Store.Read, args)
+		m, err = q.Engine.Matrix(ctx, q.Store.Read, args)
+	} else {
+		err = q.Store.ReadTx(ctx, func(ctx context.Context, c *db.Client) error {
+			seq, err := journal.Position(ctx, c)
+			if err != nil {
+				return err
+			}
+
+			if m, err = q.Engine.Matrix(ctx, c, args); err == nil {
+				m.Position = journal.Cursor(seq)
+			}
+
+			return err
+		})
 	}
 
-	var m *deployment.Matrix
+	if err != nil {
+		return nil, err
+	}
 
-	return m, q.Store.ReadTx(ctx, func(ctx context.Context, c *db.Client) error {
-		seq, err := journal.Position(ctx, c)
-		if err != nil {
-			return err
-		}
-
-		if m, err = q.Engine.Matrix(ctx, c, args); err == nil {
-			m.Position = journal.Cursor(seq)
-		}
-
-		return err
-	})
+	return m, prefetchMatrix(ctx, m)
 }
 
 func (q query) Rules(ctx context.Context, filter *deployment.RuleFilter, first *int, after *string) (*contract.RuleConnection, error) {

@@ -31,7 +31,12 @@ func (f serviceFields) Deployments(ctx context.Context, s *db.Service, filter *d
 }
 
 func (f serviceFields) Placements(ctx context.Context, s *db.Service, at *time.Time) ([]*deployment.Placement, error) {
-	return f.Engine.PlacementsOf(ctx, s.ID, nil, at)
+	found, err := load(ctx).placementsOf.Load(ctx, keyWith(s.ID, atKey(at)))
+	if err != nil {
+		return nil, err
+	}
+
+	return found, wanted(ctx, "Placement").placements(found)
 }
 
 func (f serviceFields) Configuration(ctx context.Context, s *db.Service) (*db.Configuration, error) {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/shiplog/shiplog/ent/db"
 	versionrow "github.com/shiplog/shiplog/ent/db/version"
-	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/contract"
 	"github.com/shiplog/shiplog/internal/deployment"
 	"github.com/shiplog/shiplog/internal/page"
@@ -57,15 +56,38 @@ func (f versionFields) Decisions(ctx context.Context, v *db.Version) ([]*db.Deci
 }
 
 func (f versionFields) Checks(ctx context.Context, v *db.Version, environment *string) ([]*db.Check, error) {
-	return catalog.Checks(ctx, f.Store.Read, v.ID, environment)
+	return load(ctx).checksOf.Load(ctx, keyWith(v.ID, value(environment)))
 }
 
 func (f versionFields) Placements(ctx context.Context, v *db.Version, at *time.Time) ([]*deployment.Placement, error) {
-	return f.Engine.PlacementsOf(ctx, v.ServiceID, &v.ID, at)
+	all, err := load(ctx).placementsOf.Load(ctx, keyWith(v.ServiceID, atKey(at)))
+	if err != nil {
+		return nil, err
+	}
+
+	found := []*deployment.Placement{}
+
+	for _, p := range all {
+		if value(p.RecordedVersionID) == v.ID {
+			found = append(found, p)
+		}
+	}
+
+	return found, wanted(ctx, "Placement").placements(found)
 }
 
 func (f versionFields) Journey(ctx context.Context, v *db.Version) ([]*deployment.JourneyStop, error) {
-	return f.Engine.Journey(ctx, v)
+	stops, err := f.Engine.Journey(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+
+	var deployments []*db.Deployment
+	for _, s := range stops {
+		deployments = append(deployments, s.Deployments...)
+	}
+
+	return stops, wanted(ctx, "JourneyStop").at("Deployment", "deployments").deployments(deployments)
 }
 
 func (f versionFields) Deployments(ctx context.Context, v *db.Version, first *int, after *string, last *int, before *string) (*contract.DeploymentConnection, error) {

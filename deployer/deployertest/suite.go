@@ -95,6 +95,7 @@ func Run(t *testing.T, make func(t *testing.T) Target) {
 // owner is a deployer with the means to act through it.
 type owner struct {
 	deployer.Deployer
+
 	target Target
 	unit   deployer.Unit
 }

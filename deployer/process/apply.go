@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shiplog/shiplog/deployer"
@@ -158,15 +159,17 @@ func describe(service string, g generation, unchanged bool) []string {
 	var changes []string
 	for i, in := range g.Instances {
 		line := fmt.Sprintf("instance %d of %d (%s) is started", i+1, len(g.Instances), shown(service, in.Name))
+		var lineSb161 strings.Builder
 		for n, name := range slices.Sorted(maps.Keys(in.Ports)) {
 			if n == 0 {
-				line += " on"
+				lineSb161.WriteString(" on")
 			} else {
-				line += " and"
+				lineSb161.WriteString(" and")
 			}
 
-			line += fmt.Sprintf(" port %d (%s)", in.Ports[name], name)
+			lineSb161.WriteString(fmt.Sprintf(" port %d (%s)", in.Ports[name], name))
 		}
+		line += lineSb161.String()
 
 		changes = append(changes, line)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,9 +131,7 @@ func (s *shim) environment() map[string]string {
 		}
 	}
 
-	for name, value := range s.spec.Variables {
-		env[name] = value
-	}
+	maps.Copy(env, s.spec.Variables)
 
 	return env
 }
@@ -319,8 +318,7 @@ func exitOf(state *os.ProcessState, attempt int) *exit {
 
 // ignoreExit drops the error that only says how the process ended.
 func ignoreExit(err error) error {
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil
 	}
 

@@ -87,7 +87,7 @@ func runApp(mode string, args []string) int {
 		unwell := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})
-		if err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), unwell); err != nil { //nolint:gosec // a test
+		if err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), unwell); err != nil {
 			return 1
 		}
 	case "family":

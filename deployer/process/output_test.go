@@ -415,7 +415,7 @@ func TestWakeIsPrompt(t *testing.T) {
 
 	cancel()
 
-	for range wakes { //nolint:revive // until its goroutine has ended
+	for range wakes {
 	}
 
 	slices.Sort(delays)

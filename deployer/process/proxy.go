@@ -53,7 +53,7 @@ func runProxy(dir string, log *slog.Logger) (err error) {
 
 	defer func() {
 		err = errors.Join(err, control.Close())
-		for range woken { //nolint:revive // drained until the goroutine has closed it
+		for range woken {
 		}
 	}()
 

@@ -60,7 +60,7 @@ func runShim(dir runDir, log *slog.Logger) (err error) {
 	// The goroutine behind woken ends with the pipe.
 	defer func() {
 		err = errors.Join(err, control.Close(), s.out.close())
-		for range woken { //nolint:revive // drained until the goroutine has closed it
+		for range woken {
 		}
 	}()
 

@@ -37,7 +37,7 @@ func plan(snapshot *spec.Snapshot) (spec.Process, error) {
 
 	for _, key := range slices.Sorted(maps.Keys(snapshot.Objects)) {
 		if !strings.HasPrefix(key, "Process/") {
-			problems = append(problems, fmt.Sprintf("it does not know the object %s", key))
+			problems = append(problems, "it does not know the object "+key)
 
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,10 +129,8 @@ func (w *wakes) take(event fsnotify.Event) {
 }
 
 func (w *wakes) mark(u deployer.Unit) {
-	for _, p := range w.pending {
-		if p == u {
-			return
-		}
+	if slices.Contains(w.pending, u) {
+		return
 	}
 
 	w.pending = append(w.pending, u)

@@ -3,6 +3,7 @@ package scalar
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -27,12 +28,12 @@ func MarshalTime(t time.Time) graphql.Marshaler {
 func UnmarshalTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {
-		return time.Time{}, fmt.Errorf("a time is a string in RFC 3339, such as 2026-03-01T12:00:00Z")
+		return time.Time{}, errors.New("a time is a string in RFC 3339, such as 2026-03-01T12:00:00Z")
 	}
 
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || t.Year() < 1 || t.Year() > 9999 {
-		return time.Time{}, fmt.Errorf("a time is a string in RFC 3339, such as 2026-03-01T12:00:00Z")
+		return time.Time{}, errors.New("a time is a string in RFC 3339, such as 2026-03-01T12:00:00Z")
 	}
 
 	return t.UTC().Truncate(time.Microsecond), nil
@@ -51,7 +52,7 @@ func MarshalLabels(labels map[string]string) graphql.Marshaler {
 func UnmarshalLabels(v any) (map[string]string, error) {
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("labels are an object of strings, such as {\"team\": \"payments\"}")
+		return nil, errors.New("labels are an object of strings, such as {\"team\": \"payments\"}")
 	}
 
 	labels := make(map[string]string, len(object))
@@ -88,7 +89,7 @@ func MarshalLong(n int64) graphql.Marshaler { return graphql.MarshalInt64(n) }
 func UnmarshalLong(v any) (int64, error) {
 	n, err := graphql.UnmarshalInt64(v)
 	if err != nil || n > 1<<53 || n < -1<<53 || math.Abs(float64(n)) > 1<<53 {
-		return 0, fmt.Errorf("a Long is a whole number of up to 53 bits")
+		return 0, errors.New("a Long is a whole number of up to 53 bits")
 	}
 
 	return n, nil

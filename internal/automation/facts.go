@@ -22,6 +22,7 @@ type Facts struct {
 // Version is the version that it is about.
 type Version struct {
 	VersionRef
+
 	Commit string
 	Ref    string
 	Author string

@@ -158,14 +158,14 @@ func Versions(ctx context.Context, client *db.Client, serviceID string, args pag
 // maxChecks bounds the checks of a version that are shown at once.
 const maxChecks = 1000
 
-// Checks lists the checks reported for a version, newest first, in one
-// environment or in all.
-func Checks(ctx context.Context, client *db.Client, versionID string, environmentRef *string) ([]*db.Check, error) {
-	query := client.Check.Query().Where(check.VersionID(versionID)).
-		Order(db.Desc(check.FieldCreatedAt), db.Desc(check.FieldID)).Limit(maxChecks)
+// Checks lists the checks reported for versions, newest first, in one
+// environment or, when it is "", in all.
+func Checks(ctx context.Context, client *db.Client, versionIDs []string, environmentRef string) ([]*db.Check, error) {
+	query := client.Check.Query().Where(store.AnyOf(check.FieldVersionID, versionIDs)).
+		Order(db.Desc(check.FieldCreatedAt), db.Desc(check.FieldID)).Limit(maxChecks * len(versionIDs))
 
-	if value(environmentRef) != "" {
-		e, err := FindEnvironment(ctx, client, "environment", *environmentRef)
+	if environmentRef != "" {
+		e, err := FindEnvironment(ctx, client, "environment", environmentRef)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -78,7 +78,7 @@ func journeyTable(p *printer, journey []stop) {
 			}
 
 			t.row(cell{one.Environment.Name, bold}, text(p.when(one.FirstDeployedAt)), text(p.when(one.CurrentSince)),
-				text(until), text(fmt.Sprint(len(one.Deployments))), text(fmt.Sprint(len(one.Checks))))
+				text(until), text(strconv.Itoa(len(one.Deployments))), text(strconv.Itoa(len(one.Checks))))
 		}
 	}, "ENVIRONMENT", "FIRST DEPLOYED", "CURRENT FROM", "UNTIL", "DEPLOYMENTS", "CHECKS")
 }

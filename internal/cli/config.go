@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 )
 
 type configCommands struct {
@@ -214,7 +215,7 @@ func printLayer(p *printer, c *configuration) error {
 		return nil
 	}
 
-	p.fields(text("layer"), text(layerName(*c)), text("revision"), text(fmt.Sprint(c.Revision)),
+	p.fields(text("layer"), text(layerName(*c)), text("revision"), text(strconv.Itoa(c.Revision)),
 		text("set"), text(p.when(c.CreatedAt)), text("by"), text(c.Actor.Display), text("reason"), text(c.Reason))
 
 	return printContent(p, c.Content)

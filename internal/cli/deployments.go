@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -183,7 +183,7 @@ func printDeployment(p *printer, one *deploymentWhole) {
 	p.linef("")
 	p.table(func(t *table) {
 		for _, step := range one.Steps {
-			t.row(cell{step.Name, bold}, status(step.Status), text(fmt.Sprint(step.Attempt)),
+			t.row(cell{step.Name, bold}, status(step.Status), text(strconv.Itoa(step.Attempt)),
 				text(p.when(step.StartedAt)), text(step.Message))
 		}
 	}, "STEP", "STATUS", "ATTEMPT", "BEGUN", "MESSAGE")

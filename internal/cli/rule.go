@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -88,7 +88,7 @@ func (c *ruleList) Run(ctx context.Context, s *session) error {
 	a, err := show(ctx, s, "rules", c.variables(filter), func(p *printer, a answer) error {
 		p.table(func(t *table) {
 			for _, one := range a.Rules.Nodes {
-				t.row(cell{one.Name, bold}, text(fmt.Sprint(one.Revision)), text(state(one)), text(starts(one)),
+				t.row(cell{one.Name, bold}, text(strconv.Itoa(one.Revision)), text(state(one)), text(starts(one)),
 					text(selects(one)), text(one.Condition), text(one.TargetEnvironment.Name))
 			}
 		}, "NAME", "REVISION", "STATE", "ON", "SERVICES", "CONDITION", "TO")

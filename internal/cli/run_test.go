@@ -91,10 +91,29 @@ func TestHelpTeaches(t *testing.T) {
 	}
 
 	for _, args := range [][]string{
-		{"serve"}, {"demo"}, {"migrate"}, {"service", "create"}, {"environment", "create"}, {"rule", "put"},
-		{"config", "set"}, {"config", "show"}, {"version", "register"}, {"check", "report"}, {"deploy"}, {"redeploy"},
-		{"rollback"}, {"cancel"}, {"resolve"}, {"where"}, {"matrix"}, {"deployments"}, {"deployment", "show"}, {"logs"},
-		{"wait"}, {"record"}, {"events"},
+		{"serve"},
+		{"demo"},
+		{"migrate"},
+		{"service", "create"},
+		{"environment", "create"},
+		{"rule", "put"},
+		{"config", "set"},
+		{"config", "show"},
+		{"version", "register"},
+		{"check", "report"},
+		{"deploy"},
+		{"redeploy"},
+		{"rollback"},
+		{"cancel"},
+		{"resolve"},
+		{"where"},
+		{"matrix"},
+		{"deployments"},
+		{"deployment", "show"},
+		{"logs"},
+		{"wait"},
+		{"record"},
+		{"events"},
 	} {
 		code, out, _ := run(t, append(args, "--help")...)
 		if code != exitOK || !strings.Contains(out, "shiplog "+strings.Join(args, " ")) ||

@@ -119,6 +119,7 @@ func (c *serviceShow) Run(ctx context.Context, s *session) error {
 	type answer struct {
 		Service *struct {
 			service
+
 			Placements  []placement
 			Versions    page[version]
 			Deployments page[deployment]

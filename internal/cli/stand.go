@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -102,7 +101,7 @@ func (t *story) ask(ctx context.Context) error {
 	matrixTable(t.indented(), m.Matrix)
 
 	t.step("And where was it before the rollback?",
-		fmt.Sprintf("shiplog where hello --at %s", t.beforeRollback.UTC().Format("2006-01-02T15:04:05.000Z07:00")))
+		"shiplog where hello --at "+t.beforeRollback.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 
 	then, rows, err := t.placements(ctx, t.beforeRollback)
 	if err != nil {

@@ -164,6 +164,7 @@ func (c *versionShow) Run(ctx context.Context, s *session) error {
 	type answer struct {
 		Version *struct {
 			version
+
 			Decisions []decision
 			Checks    []check
 			Journey   []stop

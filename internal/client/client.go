@@ -174,8 +174,7 @@ func (c *Client) post(ctx context.Context, body []byte) (response, error) {
 
 // unreachable wraps the cause without the URL that net/http puts around it.
 func (c *Client) unreachable(cause error) error {
-	var wrapped *url.Error
-	if errors.As(cause, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](cause); ok {
 		cause = wrapped.Err
 	}
 

@@ -27,6 +27,8 @@ type Placement struct {
 	EnvironmentID string
 	RecordedID    *string
 	AppliedID     *string
+	// RecordedVersionID is the version of the recorded deployment.
+	RecordedVersionID *string
 	// Observed and Drift are of now only.
 	Observed   json.RawMessage
 	ObservedAt *time.Time
@@ -196,7 +198,8 @@ func (q *placed) content(query *store.Query) {
 	}
 }
 
-const placedColumns = "x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, x.observed, x.observed_at, x.drift"
+const placedColumns = "x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, x.observed, x.observed_at, x.drift, " +
+	"(SELECT r.version_id FROM deployments r WHERE r.id = x.recorded_id)"
 
 func (q *placed) read(ctx context.Context, client *db.Client, query *store.Query) ([]*Placement, error) {
 	var found []*Placement
@@ -209,7 +212,7 @@ func (q *placed) read(ctx context.Context, client *db.Client, query *store.Query
 			drift    *string
 		)
 
-		if err := rows.Scan(&p.ID, &p.ServiceID, &p.EnvironmentID, &p.RecordedID, &p.AppliedID, &observed, &at, &drift); err != nil {
+		if err := rows.Scan(&p.ID, &p.ServiceID, &p.EnvironmentID, &p.RecordedID, &p.AppliedID, &observed, &at, &drift, &p.RecordedVersionID); err != nil {
 			return fmt.Errorf("read placement: %w", err)
 		}
 
@@ -276,24 +279,13 @@ func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *Plac
 	return p, nil
 }
 
-// PlacementsOf gives all placements of a service, or of those of a version,
-// without paging: there are no more than environments.
-func (e *Engine) PlacementsOf(ctx context.Context, serviceID string, versionID *string, at *time.Time) ([]*Placement, error) {
+// PlacementsOf gives all placements of services by the environments' rank,
+// without paging: a service has no more than environments.
+func (e *Engine) PlacementsOf(ctx context.Context, services []string, at *time.Time) ([]*Placement, error) {
 	yes := true
-	q := &placed{store: e.store, at: utc(at), services: []string{serviceID}, filter: PlacementFilter{Archived: &yes}}
+	q := &placed{store: e.store, at: utc(at), services: services, filter: PlacementFilter{Archived: &yes}}
 
-	if versionID != nil {
-		q.versions = []string{*versionID}
-	}
-
-	client := e.store.Read
-
-	found, err := q.read(ctx, client, q.from(placedColumns).Add(" ORDER BY (SELECT o.rank FROM environments o WHERE o.id = x.environment_id), x.id"))
-	if err != nil {
-		return nil, err
-	}
-
-	return found, nil
+	return q.read(ctx, e.store.Read, q.from(placedColumns).Add(" ORDER BY (SELECT o.rank FROM environments o WHERE o.id = x.environment_id), x.id"))
 }
 
 // FindPlacement gives a placement by its id; nil when there is nothing.

@@ -82,8 +82,7 @@ func (e *Error) At(field string) *Error {
 
 // CodeOf gives the code of err, INTERNAL when err carries none.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -210,7 +211,7 @@ func BenchmarkPageMillion(b *testing.B) {
 // BenchmarkFollowers gives what one line costs each of n readers of a tail.
 func BenchmarkFollowers(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			s := storetest.Open(b, "sqlite")
 			l, d := open(b, s, logs.Config{Limit: 1 << 40}), deploymentID(b)
 			all := benchLines(100)

@@ -12,7 +12,8 @@ import (
 	"github.com/shiplog/shiplog/internal/store/storetest"
 )
 
-func at(seq int64) *int64 { return &seq }
+//go:fix inline
+func at(seq int64) *int64 { return new(seq) }
 
 func TestPage(t *testing.T) {
 	t.Parallel()
@@ -95,7 +96,7 @@ func TestWhatRetentionRemovedIsAGap(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		l, d := open(t, s, logs.Config{}), deploymentID(t)
 
-		for n := int64(0); n < 10; n++ {
+		for n := range int64(10) {
 			appendLines(t, l, d, n*100+1, n*100+100)
 		}
 

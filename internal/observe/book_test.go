@@ -1,7 +1,7 @@
 package observe
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,7 +12,7 @@ import (
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func output(position int64, at time.Time) deployer.Line {
-	return deployer.Line{Source: deployer.Source{Key: "a", Deployment: "d1"}, Position: position, Time: at, Text: fmt.Sprint(position)}
+	return deployer.Line{Source: deployer.Source{Key: "a", Deployment: "d1"}, Position: position, Time: at, Text: strconv.FormatInt(position, 10)}
 }
 
 func TestWhatIsTakenIntoTheLog(t *testing.T) {

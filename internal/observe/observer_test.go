@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -135,9 +136,7 @@ func TestObserversThatTakeOverNeitherDoubleNorLose(t *testing.T) {
 
 					return
 				default:
-					for key, p := range to {
-						positions[key] = p
-					}
+					maps.Copy(positions, to)
 				}
 			}
 		})

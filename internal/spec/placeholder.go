@@ -39,8 +39,7 @@ func substitute(field, text string, workload *score.Workload, outputs func(resou
 		return result, nil
 	}
 
-	var refused *fault.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*fault.Error](err); ok {
 		return "", refused
 	}
 

@@ -55,8 +55,7 @@ func parseScore(field string, raw any) (json.RawMessage, error) {
 	}
 
 	if err := rules.Validate(document); err != nil {
-		var invalid *jsonschema.ValidationError
-		if errors.As(err, &invalid) {
+		if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 			return nil, schemaFault(field, invalid, document)
 		}
 

@@ -13,6 +13,7 @@ import (
 // observed calls the store's hook after every statement.
 type observed struct {
 	entsql.ExecQuerier
+
 	hook func(ctx context.Context, query string, took time.Duration, err error)
 }
 

@@ -26,8 +26,7 @@ func lost(err error) bool {
 // shutdown reports whether the server itself ended the connection or refuses
 // new ones: classes 08 and 57P, too many connections, a standby.
 func shutdown(err error) bool {
-	var pe *pq.Error
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pq.Error](err); ok {
 		return pe.Code.Class() == "08" || pe.Code == "57P01" || pe.Code == "57P02" || pe.Code == "57P03" || pe.Code == "57P05" ||
 			pe.Code == "53300" || pe.Code == "25006"
 	}
@@ -53,8 +52,7 @@ func unfit(err error) bool {
 
 // full reports whether there is no room to write.
 func full(err error) bool {
-	var pe *pq.Error
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pq.Error](err); ok {
 		return pe.Code == "53100"
 	}
 

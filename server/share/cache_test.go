@@ -1,8 +1,8 @@
 package share
 
 import (
-	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,7 +66,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 	for i := range kept {
 		kept[i] = segment()
-		c.get(kept[i], fmt.Sprint(i), func() []byte { return make([]byte, 1<<10) })
+		c.get(kept[i], strconv.Itoa(i), func() []byte { return make([]byte, 1<<10) })
 		c.get(kept[0], "0", func() []byte { return make([]byte, 1<<10) }) // in use all the time
 
 		if _, bytes := c.held(); bytes > limit {
@@ -99,7 +99,7 @@ func TestEncodingsGoWithTheirSegments(t *testing.T) {
 
 	c := newCache(1 << 20)
 	for i := range 100 {
-		c.get(segment(), fmt.Sprint(i), func() []byte { return []byte("x") })
+		c.get(segment(), strconv.Itoa(i), func() []byte { return []byte("x") })
 	}
 
 	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {

@@ -75,8 +75,10 @@ func drawLine(t *rapid.T) logs.Line {
 
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
-		line.Gap = &logs.Gap{Reason: rapid.SampledFrom([]string{logs.Limit, logs.SourceLost, `odd "reason"`}).Draw(t, "reason"),
-			Lines: rapid.Int64Range(0, 1<<40).Draw(t, "missing")}
+		line.Gap = &logs.Gap{
+			Reason: rapid.SampledFrom([]string{logs.Limit, logs.SourceLost, `odd "reason"`}).Draw(t, "reason"),
+			Lines:  rapid.Int64Range(0, 1<<40).Draw(t, "missing"),
+		}
 	case 1:
 		line.Text = strings.Repeat("é", logs.MaxText)
 	default:
@@ -255,8 +257,10 @@ func BenchmarkEncode(b *testing.B) {
 
 	var lines []logs.Line
 	for i := range 100 {
-		lines = append(lines, logs.Line{Time: time.Now(), Stream: logs.Container, Phase: logs.Rollout, Container: "main", Instance: "hello/0",
-			Attempt: 1, Text: fmt.Sprintf("%05d %s", i, strings.Repeat("x", 194))})
+		lines = append(lines, logs.Line{
+			Time: time.Now(), Stream: logs.Container, Phase: logs.Rollout, Container: "main", Instance: "hello/0",
+			Attempt: 1, Text: fmt.Sprintf("%05d %s", i, strings.Repeat("x", 194)),
+		})
 	}
 
 	bench.append(id, lines...)

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -66,7 +67,7 @@ func TestPanickingHooksDoNotEndTheProcess(t *testing.T) {
 
 	e := b.events(t, "subscription Close { silent }")
 	for {
-		if _, err := e.next(); err == io.EOF {
+		if _, err := e.next(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)

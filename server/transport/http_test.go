@@ -227,7 +227,12 @@ func TestOddInputIsNeverAServerError(t *testing.T) {
 	b := serve(t)
 	values := []any{
 		nil, true, -1, 1 << 60, 1e308, 0.5, "", strings.Repeat("x", 1<<19), "\u202Eabc", "../..", "%00", "\x00",
-		[]any{}, []any{nil}, []any{[]any{1}}, map[string]any{}, map[string]any{"": 1}, map[string]any{"inner": []any{}},
+		[]any{},
+		[]any{nil},
+		[]any{[]any{1}},
+		map[string]any{},
+		map[string]any{"": 1},
+		map[string]any{"inner": []any{}},
 	}
 
 	for arg, kind := range map[string]string{

@@ -93,7 +93,7 @@ func (h *Handler) pump(r *http.Request, stream *events, oc *graphql.OperationCon
 	defer func() {
 		cancel()
 
-		for range pulls { //nolint:revive // waits until the puller has ended
+		for range pulls {
 		}
 	}()
 

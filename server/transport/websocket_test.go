@@ -3,10 +3,12 @@ package transport_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,7 +102,7 @@ func TestAReaderThatStopsHoldsUpNobody(t *testing.T) {
 	runtime.ReadMemStats(&before)
 
 	for i := range 50 {
-		stuck.subscribe(fmt.Sprint(i), "subscription { lines(size: 100) { lines { text } } }")
+		stuck.subscribe(strconv.Itoa(i), "subscription { lines(size: 100) { lines { text } } }")
 	}
 
 	quick := b.connect(t)
@@ -304,7 +306,7 @@ func TestDrain(t *testing.T) {
 
 	for {
 		event, err := stream.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 
@@ -340,7 +342,7 @@ func TestEventStreams(t *testing.T) {
 	seen := make(chan string, 1)
 	b := serve(t, func(_ *transport.ExecutorConfig, c *transport.Config) {
 		c.PingInterval = 20 * time.Millisecond
-		c.EventID = func(payload []byte) string { return fmt.Sprint(len(payload)) }
+		c.EventID = func(payload []byte) string { return strconv.Itoa(len(payload)) }
 		c.Sharer = sharerFunc(func(ctx context.Context, _ *graphql.OperationContext) (transport.Shared, bool) {
 			select {
 			case seen <- transport.LastEventID(ctx):
@@ -360,7 +362,7 @@ func TestEventStreams(t *testing.T) {
 		}
 	}
 
-	if _, err := e.next(); err != io.EOF {
+	if _, err := e.next(); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 
@@ -456,7 +458,6 @@ func TestOriginIsChecked(t *testing.T) {
 
 	b := serve(t)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL, nil)
-
 	if err != nil {
 		t.Fatal(err)
 	}

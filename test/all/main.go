@@ -66,8 +66,7 @@ func tests(args []string) (bool, error) {
 
 	fmt.Printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
 
-	var exit *exec.ExitError
-	if errors.As(waitErr, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](waitErr); ok {
 		waitErr = nil // told by what failed
 
 		if r.failed == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -69,6 +70,7 @@ func queries() []query {
 // prepared is a query with its finished requests.
 type prepared struct {
 	query
+
 	ours, limits [][]byte
 }
 
@@ -104,9 +106,7 @@ func prepare(ctx context.Context, z dataset.Size, server, limit string, only []s
 			variables := q.variables(z, r, i)
 			other := object{}
 
-			for k, v := range variables {
-				other[k] = v
-			}
+			maps.Copy(other, variables)
 
 			if q.deep {
 				if variables["a"], other["a"], err = rowAt(us, server, z, variables["s"]); err != nil {

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -143,7 +144,7 @@ func (f *fixtures) input(mutation, path string, n int) object {
 		},
 		"archiveEnvironment": {"environment": f.archivedEnvironment, "reason": "it is over"},
 		"setConfiguration": {
-			"service": "subject", "environment": "elsewhere", "content": object{"variables": object{"N": fmt.Sprint(n)}}, "reason": "for the test", "idempotencyKey": key,
+			"service": "subject", "environment": "elsewhere", "content": object{"variables": object{"N": strconv.Itoa(n)}}, "reason": "for the test", "idempotencyKey": key,
 		},
 		"registerVersion": {
 			"service": "subject", "version": fmt.Sprintf("2.0.%d", n), "image": "registry.example/subject:2", "digest": digest(), "commit": "0123456789abcdef",

@@ -295,10 +295,10 @@ func badFields(schema *ast.Schema, input *ast.Definition, prefix string) (all []
 
 // someOf gives something acceptable to a list.
 func someOf(schema *ast.Schema, of *ast.Type) any {
-	switch t := schema.Types[of.Name()]; {
-	case t.Kind == ast.Enum:
+	switch t := schema.Types[of.Name()]; t.Kind {
+	case ast.Enum:
 		return t.EnumValues[0].Name
-	case t.Kind == ast.InputObject:
+	case ast.InputObject:
 		return object{"reference": "registry.example/a:1"}
 	}
 

@@ -124,10 +124,10 @@ func random(t *testing.T) *rand.Rand {
 
 	seed, err := strconv.ParseUint(os.Getenv("SHIPLOG_SEED"), 10, 64)
 	if err != nil {
-		seed = rand.Uint64() //nolint:gosec // to be repeated, not to be secret
+		seed = rand.Uint64()
 	}
 
 	t.Logf("seed %d (SHIPLOG_SEED)", seed)
 
-	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be repeated, not to be secret
+	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -282,7 +282,7 @@ func cutAfter(bytes int) func(ctx context.Context, address string) (net.Conn, er
 func (l *lossy) Read(into []byte) (int, error) {
 	if l.left <= 0 {
 		// With a linger of zero closing is a reset.
-		return 0, errors.Join(io.ErrUnexpectedEOF, l.SetLinger(0), l.TCPConn.Close())
+		return 0, errors.Join(io.ErrUnexpectedEOF, l.SetLinger(0), l.Close())
 	}
 
 	n, err := l.TCPConn.Read(into[:min(len(into), l.left)])

@@ -64,8 +64,7 @@ func run() (code int, err error) {
 	command.Env = append(os.Environ(), variable+"="+url)
 
 	if err := command.Run(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return max(exit.ExitCode(), 1), nil
 		}
 
