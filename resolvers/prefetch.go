@@ -3,7 +3,6 @@ package resolvers
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -187,7 +186,7 @@ func (w want) atOf(f graphql.CollectedField) string {
 		return "" // the field itself refuses it
 	}
 
-	return atKey(new(time.Time(at)))
+	return atKey(&at)
 }
 
 func (w want) placementsBehind(f graphql.CollectedField, keys []string) error {
