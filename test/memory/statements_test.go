@@ -136,7 +136,7 @@ func pages() []page {
 		},
 		{
 			name: "service", most: 25, fewRows: "a service in 1 place with 1 version", manyRows: "one in 10 with 30",
-			document: `query($name: String!) { service(name: $name) { name configuration { content }
+			document: `query($name: ID!) { service(name: $name) { name configuration { content }
 				placements { recorded { version { name } } applied { id } environment { name } pending { id } observed { at } pendingConfiguration drift }
 				versions(first: 50) { nodes { name images { reference } workload { digest } decisions { effect } } totalCount }
 				deployments(first: 50) { nodes { ` + deploymentFields + ` } totalCount position } } }`,
@@ -159,7 +159,7 @@ func pages() []page {
 		},
 		{
 			name: "versions with where they are and their checks", most: 12, fewRows: "5", manyRows: "30",
-			document: `query($s: String!, $first: Int!) { service(name: $s) { versions(first: $first) { nodes { name placements { environment { name } } checks { name } workloadFrom { name } } } } }`,
+			document: `query($s: ID!, $first: Int!) { service(name: $s) { versions(first: $first) { nodes { name placements { environment { name } } checks { name } workloadFrom { name } } } } }`,
 			small:    object{"s": serviceName(0), "first": 5}, large: object{"s": serviceName(0), "first": 30},
 		},
 	}
