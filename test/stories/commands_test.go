@@ -23,12 +23,13 @@ import (
 // patience bounds every wait of a story.
 const patience = time.Minute
 
-// commands are what the stories can do beside testscript's own commands.
+// commands are what the stories can do beside testscript's own commands, which
+// must have other names: testscript takes its own first.
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"serve":    serve,
-		"stop":     stop,
-		"kill":     kill,
+		"shutdown": shutdown,
+		"crash":    crash,
 		"exits":    exits,
 		"score":    score,
 		"endpoint": endpoint,
@@ -180,19 +181,19 @@ func (s *server) end(signal syscall.Signal) error {
 	return err
 }
 
-// stop ends the server as a person does; it must end well.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// shutdown ends the server as a person does; it must end well.
+func shutdown(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
-		ts.Fatalf("usage: stop")
+		ts.Fatalf("usage: shutdown")
 	}
 
 	ts.Check(serverOf(ts).end(syscall.SIGTERM))
 }
 
-// kill ends the server at once. What it deployed runs on.
-func kill(ts *testscript.TestScript, neg bool, args []string) {
+// crash ends the server at once. What it deployed runs on.
+func crash(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
-		ts.Fatalf("usage: kill")
+		ts.Fatalf("usage: crash")
 	}
 
 	s := serverOf(ts)
