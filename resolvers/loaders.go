@@ -89,6 +89,13 @@ func (l loader[T]) prefetch(ctx context.Context, keys []string) error {
 	return nil
 }
 
+// keep answers later look-ups with what was found another way.
+func (l loader[T]) keep(key string, v T) {
+	if len(l.known.fresh([]string{key})) > 0 {
+		l.Prime(key, v)
+	}
+}
+
 // loaders gather the look-ups of one response into one statement a kind.
 type loaders struct {
 	service       loader[*db.Service]

@@ -88,7 +88,13 @@ func prefetchNodes[T any](ctx context.Context, nodes []T) error {
 func prefetchMatrix(ctx context.Context, m *deployment.Matrix) error {
 	var cells []*deployment.Placement
 
+	for _, e := range m.Environments {
+		load(ctx).environment.keep(e.ID, e)
+	}
+
 	for _, row := range m.Rows {
+		load(ctx).service.keep(row.Service.ID, row.Service)
+
 		for _, p := range row.Placements {
 			if p != nil {
 				cells = append(cells, p)
@@ -246,8 +252,7 @@ func (w want) deployments(rows []*db.Deployment) error {
 
 	// They may be asked for again by others, and are here already.
 	for _, d := range rows {
-		l.deployment.known.fresh([]string{d.ID})
-		l.deployment.Prime(d.ID, d)
+		l.deployment.keep(d.ID, d)
 	}
 
 	errs := errors.Join(

@@ -112,7 +112,14 @@ func (q query) Version(ctx context.Context, service, name string) (*db.Version, 
 		return nil, err
 	}
 
-	return orNull(catalog.FindVersion(ctx, q.Store.Read, "name", s, name))
+	v, err := orNull(catalog.FindVersion(ctx, q.Store.Read, "name", s, name))
+	if v != nil {
+		load(ctx).service.keep(s.ID, s)
+		load(ctx).version.keep(v.ID, v)
+		load(ctx).images.keep(v.ID, v.Edges.Images)
+	}
+
+	return v, err
 }
 
 func (q query) Environment(ctx context.Context, name string) (*db.Environment, error) {

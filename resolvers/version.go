@@ -85,6 +85,7 @@ func (f versionFields) Journey(ctx context.Context, v *db.Version) ([]*deploymen
 	var deployments []*db.Deployment
 	for _, s := range stops {
 		deployments = append(deployments, s.Deployments...)
+		load(ctx).environment.keep(s.Environment.ID, s.Environment)
 	}
 
 	return stops, wanted(ctx, "JourneyStop").at("Deployment", "deployments").deployments(deployments)

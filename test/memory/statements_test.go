@@ -148,7 +148,7 @@ func pages() []page {
 			small:    object{"first": 10}, large: object{"first": 500},
 		},
 		{
-			name: "journey", most: 12, fewRows: "1 stop", manyRows: "10 stops",
+			name: "journey", most: 13, fewRows: "1 stop", manyRows: "10 stops",
 			document: `query($s: ID!, $v: ID!) { version(service: $s, name: $v) { name journey { environment { name } currentSince deployments { ` + deploymentFields + ` } checks { name } } } }`,
 			small:    object{"s": "small", "v": "1.0.0"}, large: object{"s": serviceName(0), "v": "1.0.0"},
 		},
@@ -214,9 +214,16 @@ func (a *api) fill(services, environments int) {
 		register(serviceName(0), fmt.Sprintf("1.1.%d", i))
 	}
 
-	for _, environment := range names {
-		ask[object](a, `mutation($e: ID!) { reportCheck(input: {service: "service-00", version: "1.0.0", environment: $e, name: "e2e", result: PASSED}) { check { id } } }`, object{"e": environment})
+	check := func(service, environment string) {
+		ask[object](a, `mutation($s: ID!, $e: ID!) { reportCheck(input: {service: $s, version: "1.0.0", environment: $e, name: "e2e", result: PASSED}) { check { id } } }`, object{"s": service, "e": environment})
 	}
 
-	ask[object](a, `mutation($e: ID!) { reportCheck(input: {service: "small", version: "1.0.0", environment: $e, name: "e2e", result: PASSED}) { check { id } } }`, object{"e": names[0]})
+	check("small", names[0])
+
+	for _, environment := range names {
+		check(serviceName(0), environment)
+	}
+
+	// What was deployed last has checks, so that every page of deployments has.
+	together(all, func(service string) { check(service, names[len(names)-1]) })
 }
