@@ -627,11 +627,34 @@ type Service implements Node {
   "When it was archived, null while it is in use."
   archivedAt: Time
   "Its versions, newest first."
-  versions(first: Int, after: Cursor, last: Int, before: Cursor): VersionConnection!
+  versions(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): VersionConnection!
   "Its deployments, newest first."
-  deployments(filter: DeploymentFilter, first: Int, after: Cursor, last: Int, before: Cursor): DeploymentConnection!
+  deployments(
+    "Only entries that fit all that is set."
+    filter: DeploymentFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): DeploymentConnection!
   "Where it is, one placement an environment, by the environment's rank."
-  placements(at: Time): [Placement!]!
+  placements(
+    "A moment of the past to answer for; now when left out."
+    at: Time
+  ): [Placement!]!
   "Its configuration, the layer of the service."
   configuration: Configuration
 }
@@ -675,13 +698,28 @@ type Version implements Node {
   "The decisions taken for it."
   decisions: [Decision!]!
   "The checks reported for it, newest first."
-  checks(environment: ID): [Check!]!
+  checks(
+    "Only checks in this environment, by name or id."
+    environment: ID
+  ): [Check!]!
   "Where it is, now or at a past moment."
-  placements(at: Time): [Placement!]!
+  placements(
+    "A moment of the past to answer for; now when left out."
+    at: Time
+  ): [Placement!]!
   "Its way through the environments."
   journey: [JourneyStop!]!
   "Its deployments, newest first."
-  deployments(first: Int, after: Cursor, last: Int, before: Cursor): DeploymentConnection!
+  deployments(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): DeploymentConnection!
 }
 
 "An image of a version."
@@ -747,9 +785,27 @@ type Environment implements Node {
   "When it was archived."
   archivedAt: Time
   "What is there, by the service's name."
-  placements(at: Time, first: Int, after: Cursor): PlacementConnection!
+  placements(
+    "A moment of the past to answer for; now when left out."
+    at: Time
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): PlacementConnection!
   "Deployments to it, newest first."
-  deployments(filter: DeploymentFilter, first: Int, after: Cursor, last: Int, before: Cursor): DeploymentConnection!
+  deployments(
+    "Only entries that fit all that is set."
+    filter: DeploymentFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): DeploymentConnection!
   "Its configuration, the layer of the environment."
   configuration: Configuration
 }
@@ -875,13 +931,29 @@ type Deployment implements Node {
   "The decision that made it."
   decision: Decision
   "Its log, oldest first. ` + "`" + `before` + "`" + ` and ` + "`" + `last` + "`" + ` read from the end."
-  logs(first: Int, after: Cursor, last: Int, before: Cursor, filter: LogFilter): LogLineConnection!
+  logs(
+    "How many of the first lines after ` + "`" + `after` + "`" + `."
+    first: Int
+    "The cursor of the line before the page."
+    after: Cursor
+    "How many of the last lines before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the line after the page."
+    before: Cursor
+    "Only lines that fit."
+    filter: LogFilter
+  ): LogLineConnection!
   "What happened to it, oldest first."
   timeline: [TimelineEntry!]!
   "Why it failed, typed; null unless it did."
   diagnosis: Diagnosis
   "Its entries of the journal, oldest first."
-  events(first: Int, after: Cursor): EventConnection!
+  events(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): EventConnection!
   "Whether its environment can go back to it, and if not, why."
   canRollback: CanRollback!
   "What the caller may do with it now."
@@ -1113,7 +1185,16 @@ type Rule implements Node {
   "When it was deleted; its decisions stay."
   deletedAt: Time
   "What it decided, newest first."
-  decisions(first: Int, after: Cursor, last: Int, before: Cursor): DecisionConnection!
+  decisions(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): DecisionConnection!
 }
 
 "Which services a rule is about. What is empty selects all."
@@ -1469,35 +1550,138 @@ input LogFilter {
 "What can be asked."
 type Query {
   "Anything by its id; null when there is nothing."
-  node(id: ID!): Node
+  node(
+    "The TypeID."
+    id: ID!
+  ): Node
   "Several by their ids, in their order; at most 100."
-  nodes(ids: [ID!]!): [Node]!
+  nodes(
+    "The TypeIDs, at most 100."
+    ids: [ID!]!
+  ): [Node]!
   "A service, by exactly one of name (or id) and catalogue entity."
-  service(name: ID, catalogRef: String): Service
+  service(
+    "Its name or id."
+    name: ID
+    "The entity ref of a catalogue: ` + "`" + `component:default/checkout` + "`" + `."
+    catalogRef: String
+  ): Service
   "Services by name."
-  services(filter: ServiceFilter, first: Int, after: Cursor, last: Int, before: Cursor): ServiceConnection!
+  services(
+    "Only entries that fit all that is set."
+    filter: ServiceFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): ServiceConnection!
   "A version of a service, both by name or id."
-  version(service: ID!, name: ID!): Version
+  version(
+    "The service, by name or id."
+    service: ID!
+    "The version's name or id."
+    name: ID!
+  ): Version
   "An environment by name or id."
-  environment(name: ID!): Environment
+  environment(
+    "Its name or id."
+    name: ID!
+  ): Environment
   "Environments by rank."
-  environments(filter: EnvironmentFilter, first: Int, after: Cursor, last: Int, before: Cursor): EnvironmentConnection!
+  environments(
+    "Only entries that fit all that is set."
+    filter: EnvironmentFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): EnvironmentConnection!
   "A deployment."
-  deployment(id: ID!): Deployment
+  deployment(
+    "The id."
+    id: ID!
+  ): Deployment
   "The memory, newest first."
-  deployments(filter: DeploymentFilter, first: Int, after: Cursor, last: Int, before: Cursor): DeploymentConnection!
+  deployments(
+    "Only entries that fit all that is set."
+    filter: DeploymentFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): DeploymentConnection!
   "Where what is running, now or at a past moment."
-  placements(filter: PlacementFilter, at: Time, first: Int, after: Cursor): PlacementConnection!
+  placements(
+    "Only entries that fit all that is set."
+    filter: PlacementFilter
+    "A moment of the past to answer for; now when left out."
+    at: Time
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): PlacementConnection!
   "Services × environments, now or at a past moment; at most 100 services a page."
-  matrix(services: [ID!], environments: [ID!], owner: String, at: Time, first: Int, after: Cursor): Matrix!
+  matrix(
+    "The services, by name or id; all when left out."
+    services: [ID!]
+    "The environments, by name or id; all when left out."
+    environments: [ID!]
+    "Only services of this owner, an entity ref."
+    owner: String
+    "A moment of the past to answer for; now when left out."
+    at: Time
+    "How many services."
+    first: Int
+    "The cursor of the service before the page."
+    after: Cursor
+  ): Matrix!
   "Rules by name."
-  rules(filter: RuleFilter, first: Int, after: Cursor): RuleConnection!
+  rules(
+    "Only entries that fit all that is set."
+    filter: RuleFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): RuleConnection!
   "A rule by name or id."
-  rule(name: ID!): Rule
+  rule(
+    "Its name or id."
+    name: ID!
+  ): Rule
   "What every rule would decide for this version now; nothing is done."
-  evaluateRules(service: ID, version: ID!): [RuleEvaluation!]!
+  evaluateRules(
+    "The service, by name or id; needed when the version is given by its name."
+    service: ID
+    "The version, by name or id."
+    version: ID!
+  ): [RuleEvaluation!]!
   "The journal, oldest first."
-  events(filter: EventFilter, first: Int, after: Cursor, last: Int, before: Cursor): EventConnection!
+  events(
+    "Only entries that fit all that is set."
+    filter: EventFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): EventConnection!
   "The caller."
   viewer: Viewer!
 }
@@ -1505,49 +1689,121 @@ type Query {
 "What can be done. Each takes one input and answers with its object."
 type Mutation {
   "Creates a service."
-  createService(input: CreateServiceInput!): CreateServicePayload!
+  createService(
+    "What is asked for."
+    input: CreateServiceInput!
+  ): CreateServicePayload!
   "Changes a service; what is left out stays, null clears."
-  updateService(input: UpdateServiceInput!): UpdateServicePayload!
+  updateService(
+    "What is asked for."
+    input: UpdateServiceInput!
+  ): UpdateServicePayload!
   "Archives a service; nothing of it is lost. Archiving again changes nothing."
-  archiveService(input: ArchiveServiceInput!): ArchiveServicePayload!
+  archiveService(
+    "What is asked for."
+    input: ArchiveServiceInput!
+  ): ArchiveServicePayload!
   "Creates an environment."
-  createEnvironment(input: CreateEnvironmentInput!): CreateEnvironmentPayload!
+  createEnvironment(
+    "What is asked for."
+    input: CreateEnvironmentInput!
+  ): CreateEnvironmentPayload!
   "Changes an environment; a new target is a new row, deployments keep theirs."
-  updateEnvironment(input: UpdateEnvironmentInput!): UpdateEnvironmentPayload!
+  updateEnvironment(
+    "What is asked for."
+    input: UpdateEnvironmentInput!
+  ): UpdateEnvironmentPayload!
   "Archives an environment. Archiving again changes nothing."
-  archiveEnvironment(input: ArchiveEnvironmentInput!): ArchiveEnvironmentPayload!
+  archiveEnvironment(
+    "What is asked for."
+    input: ArchiveEnvironmentInput!
+  ): ArchiveEnvironmentPayload!
   "Sets a layer of configuration as a new revision; it deploys nothing. The same content again makes no revision."
-  setConfiguration(input: SetConfigurationInput!): SetConfigurationPayload!
+  setConfiguration(
+    "What is asked for."
+    input: SetConfigurationInput!
+  ): SetConfigurationPayload!
   "CI's call: a new version, and what was decided for it."
-  registerVersion(input: RegisterVersionInput!): RegisterVersionPayload!
+  registerVersion(
+    "What is asked for."
+    input: RegisterVersionInput!
+  ): RegisterVersionPayload!
   "CI's and test suites' call: the result of a check."
-  reportCheck(input: ReportCheckInput!): ReportCheckPayload!
+  reportCheck(
+    "What is asked for."
+    input: ReportCheckInput!
+  ): ReportCheckPayload!
   "Remembers what somebody else deployed."
-  recordDeployment(input: RecordDeploymentInput!): RecordDeploymentPayload!
+  recordDeployment(
+    "What is asked for."
+    input: RecordDeploymentInput!
+  ): RecordDeploymentPayload!
   "Deploys a version to an environment."
-  deploy(input: DeployInput!): DeployPayload!
+  deploy(
+    "What is asked for."
+    input: DeployInput!
+  ): DeployPayload!
   "Repeats a deployment, with its own configuration or with the latest."
-  redeploy(input: RedeployInput!): RedeployPayload!
+  redeploy(
+    "What is asked for."
+    input: RedeployInput!
+  ): RedeployPayload!
   "Goes back: to the last good deployment, or to a named one, exactly as it was."
-  rollback(input: RollbackInput!): RollbackPayload!
+  rollback(
+    "What is asked for."
+    input: RollbackInput!
+  ): RollbackPayload!
   "Stops a deployment: at once when it has not acted, else at its next safe point. Cancelling again changes nothing."
-  cancelDeployment(input: CancelDeploymentInput!): CancelDeploymentPayload!
+  cancelDeployment(
+    "What is asked for."
+    input: CancelDeploymentInput!
+  ): CancelDeploymentPayload!
   "Says what became of a step whose outcome is not known."
-  resolveStep(input: ResolveStepInput!): ResolveStepPayload!
+  resolveStep(
+    "What is asked for."
+    input: ResolveStepInput!
+  ): ResolveStepPayload!
   "Creates a rule or changes it, by its name."
-  putRule(input: PutRuleInput!): PutRulePayload!
+  putRule(
+    "What is asked for."
+    input: PutRuleInput!
+  ): PutRulePayload!
   "Deletes a rule; its decisions stay."
-  deleteRule(input: DeleteRuleInput!): DeleteRulePayload!
+  deleteRule(
+    "What is asked for."
+    input: DeleteRuleInput!
+  ): DeleteRulePayload!
 }
 
 "What can be watched."
 type Subscription {
   "A deployment's log: what is stored after the cursor first, then live; no gap, no double."
-  deploymentLogs(deployment: ID!, after: Cursor, follow: Boolean = true, until: LogUntil = OUTCOME, filter: LogFilter): LogBatch!
+  deploymentLogs(
+    "The deployment's id."
+    deployment: ID!
+    "The cursor of the last batch or line that was seen; from the beginning when left out."
+    after: Cursor
+    "Whether to go on with what comes; without it the stream completes with what is stored."
+    follow: Boolean = true
+    "When a followed log completes."
+    until: LogUntil = OUTCOME
+    "Only lines that fit."
+    filter: LogFilter
+  ): LogBatch!
   "Changes of deployments; from the cursor, or from now."
-  deploymentChanged(filter: DeploymentFilter, after: Cursor): DeploymentChange!
+  deploymentChanged(
+    "Only deployments that fit."
+    filter: DeploymentFilter
+    "The cursor of the last change that was seen, or the ` + "`" + `position` + "`" + ` of a page; from now on when left out."
+    after: Cursor
+  ): DeploymentChange!
   "The journal; from the cursor, or from now."
-  events(filter: EventFilter, after: Cursor): EventNotice!
+  events(
+    "Only entries that fit."
+    filter: EventFilter
+    "The cursor of the last entry that was seen, or the ` + "`" + `position` + "`" + ` of a page; from now on when left out."
+    after: Cursor
+  ): EventNotice!
 }
 
 "Input of createService."
