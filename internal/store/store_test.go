@@ -220,3 +220,38 @@ func TestASecondProcessIsRefusedOnAnEmbeddedFile(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// A body that panics must not keep the connection and its locks: on an
+// embedded database it is the only one that writes.
+func TestAPanickingBodyGivesTheConnectionBack(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		panicked := make(chan any, 1)
+
+		go func() {
+			defer func() { panicked <- recover() }()
+
+			_ = s.WithTx(context.WithoutCancel(t.Context()), func(ctx context.Context, tx *store.Tx) error {
+				if err := putDocument("d")(ctx, tx); err != nil {
+					return err
+				}
+
+				panic("on purpose")
+			})
+		}()
+
+		select {
+		case value := <-panicked:
+			if value != "on purpose" {
+				t.Fatalf("the caller sees %v", value)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the transaction never ends")
+		}
+
+		// The same row again: it is neither there nor locked.
+		if err := s.WithTx(t.Context(), putDocument("d")); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -130,7 +130,7 @@ func (s *Store) WithTx(ctx context.Context, body func(ctx context.Context, tx *T
 
 // try runs body once. A returned error means that nothing was committed,
 // unless it is errOutcome.
-func (s *Store) try(ctx context.Context, body func(ctx context.Context, tx *Tx) error) (_ *Tx, err error) {
+func (s *Store) try(ctx context.Context, body func(ctx context.Context, tx *Tx) error) (*Tx, error) {
 	// Waiting for a connection ends with ctx and so does every statement,
 	// but the transaction does not: a COMMIT under way must not be cut off.
 	conn, err := s.writer.Conn(ctx)
@@ -144,13 +144,10 @@ func (s *Store) try(ctx context.Context, body func(ctx context.Context, tx *Tx) 
 		return nil, err
 	}
 
-	defer func() {
-		if err != nil {
-			// The error that matters is err; a rollback can only fail with
-			// the connection, which ends the transaction too.
-			_ = sqlTx.Rollback()
-		}
-	}()
+	// On every way out, a panic of body included: the connection is only given
+	// back after the transaction has ended. It can only fail with the
+	// connection, which ends the transaction too, or because it is over.
+	defer func() { _ = sqlTx.Rollback() }()
 
 	raw := s.querier(sqlTx)
 	tx := &Tx{
