@@ -242,7 +242,7 @@ func (w *world) cancelled(t *testing.T, id string) deployment {
 	began := time.Now()
 
 	for i := range 4 {
-		all.Go(func() error { return w.cancel(t.Context(), i%2, id) })
+		all.Go(func() error { return w.cancel(t.Context(), i%len(w.replicas), id) })
 	}
 
 	if err := all.Wait(); err != nil {

@@ -240,8 +240,8 @@ func (w *world) checkRunning(t *testing.T, service string) {
 			Nodes []struct{ Recorded *deployment }
 		}
 	}
-	if err := w.read(t.Context(), "query($service: ID!) { placements(filter: {service: $service}) { nodes { recorded { "+deploymentFields+" } } } }",
-		map[string]any{"service": service}, &answer); err != nil {
+	if err := w.read(t.Context(), "query($service: ID!, $place: ID!) { placements(filter: {service: $service, environment: $place}) { nodes { recorded { "+deploymentFields+" } } } }",
+		map[string]any{"service": service, "place": place}, &answer); err != nil {
 		t.Fatal(err)
 	}
 
