@@ -41,6 +41,10 @@ type Leases struct {
 
 	mu   sync.Mutex
 	seen map[string]sighting
+	// held are the leases in whose name somebody in this process acts. One
+	// that is ours by its row only could not be released when the database
+	// was not reached: it is free.
+	held map[string]*Held
 }
 
 // sighting is when, by our own monotonic clock, a lease was first seen in this
@@ -54,14 +58,14 @@ type sighting struct {
 // NewLeases makes the leases of the replica with this name, unique among
 // processes that ever lived.
 func NewLeases(s *Store, owner string) *Leases {
-	return &Leases{store: s, owner: owner, seen: map[string]sighting{}}
+	return &Leases{store: s, owner: owner, seen: map[string]sighting{}, held: map[string]*Held{}}
 }
 
 // Owner is the replica's name.
 func (l *Leases) Owner() string { return l.owner }
 
 // Take takes the lease when nobody has it, or when its owner has let it run
-// out. Errors: ErrNotOwner when somebody has it.
+// out; whoever took it gives it back with Release. Errors: ErrNotOwner when somebody has it.
 func (l *Leases) Take(ctx context.Context, name string) (*Held, error) {
 	var held *Held
 
@@ -75,37 +79,66 @@ func (l *Leases) Take(ctx context.Context, name string) (*Held, error) {
 
 		switch {
 		case db.IsNotFound(err):
-			held = &Held{Name: name, Owner: l.owner, Epoch: 1}
+			if err := tx.createLease(ctx, name, l.owner, now); err != nil {
+				return err
+			}
 
-			return tx.createLease(ctx, held, now)
+			held = l.hold(name, 1)
+
+			return nil
 		case err != nil:
 			return err
 		case row.Owner != "" && !l.dead(row, now):
 			return ErrNotOwner
 		}
 
-		held = &Held{Name: name, Owner: l.owner, Epoch: row.Epoch + 1}
+		held = l.hold(name, row.Epoch+1)
 
 		return tx.Lease.UpdateOneID(name).SetOwner(l.owner).SetEpoch(held.Epoch).SetBeat(row.Beat + 1).SetUntil(now.Add(Term)).Exec(ctx)
 	})
 	if err != nil {
+		l.drop(held)
+
 		return nil, err
 	}
 
 	return held, nil
 }
 
-// createLease makes the row of a lease that never was. Somebody may be
-// quicker, another goroutine of this replica too.
-func (tx *Tx) createLease(ctx context.Context, held *Held, now time.Time) error {
+// hold says that the lease is held, while its row is locked: before anybody
+// can see that it is ours.
+func (l *Leases) hold(name string, epoch int64) *Held {
+	held := &Held{Name: name, Owner: l.owner, Epoch: epoch}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	l.held[name] = held
+
+	return held
+}
+
+// drop says that the lease is not held any more; nil is none.
+func (l *Leases) drop(held *Held) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if held != nil && l.held[held.Name] == held {
+		delete(l.held, held.Name)
+	}
+}
+
+// createLease makes the row of a lease that never was, in its first epoch.
+// Somebody may be quicker, another goroutine of this replica too.
+func (tx *Tx) createLease(ctx context.Context, name, owner string, now time.Time) error {
 	query, args := entsql.Dialect(tx.store.dialect).Insert(lease.Table).
 		Columns(lease.FieldID, lease.FieldOwner, lease.FieldEpoch, lease.FieldBeat, lease.FieldUntil).
-		Values(held.Name, held.Owner, held.Epoch, 1, now.Add(Term)).
+		Values(name, owner, 1, 1, now.Add(Term)).
 		OnConflict(entsql.ConflictColumns(lease.FieldID), entsql.DoNothing()).Query()
 
 	result, err := tx.raw.ExecContext(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("create lease %s: %w", held.Name, err)
+		return fmt.Errorf("create lease %s: %w", name, err)
 	}
 
 	n, err := result.RowsAffected()
@@ -121,10 +154,17 @@ func lockLease(ctx context.Context, tx *Tx, name string) (*db.Lease, error) {
 }
 
 // dead reports whether the lease ran out by the database's clock and was seen
-// unrenewed for a full term by our own.
+// unrenewed for a full term by our own; or whether it is ours and was given
+// up.
 func (l *Leases) dead(row *db.Lease, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
+	if row.Owner == l.owner {
+		held := l.held[row.ID]
+
+		return held == nil || held.Epoch != row.Epoch
+	}
 
 	s, ok := l.seen[row.ID]
 	if !ok || s.epoch != row.Epoch || s.beat != row.Beat {
@@ -157,7 +197,7 @@ func (l *Leases) Watch(ctx context.Context) (taken map[string]bool, err error) {
 	for _, row := range rows {
 		known[row.ID] = true
 
-		if row.Owner == l.owner || !l.dead(row, now) {
+		if !l.dead(row, now) {
 			taken[row.ID] = true
 		}
 	}
@@ -192,8 +232,11 @@ func (l *Leases) Renew(ctx context.Context, held *Held) error {
 	})
 }
 
-// Release gives the lease free, so that the next owner need not wait.
+// Release gives the lease free, so that the next owner need not wait. Nobody
+// may act in its name any more, also when the database does not learn of it.
 func (l *Leases) Release(ctx context.Context, held *Held) error {
+	l.drop(held)
+
 	return l.store.WithTx(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.Lease.Update().Where(lease.ID(held.Name), lease.Owner(held.Owner), lease.Epoch(held.Epoch)).SetOwner("").Save(ctx)
 

@@ -252,6 +252,47 @@ func TestAPanickingBodyGivesTheConnectionBack(t *testing.T) {
 		// The same row again: it is neither there nor locked.
 		if err := s.WithTx(t.Context(), putDocument("d")); err != nil {
 			t.Fatal(err)
+
+func TestALeaseThatCouldNotBeReleasedIsFreeForItsOwnerOnly(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		a, b := store.NewLeases(s, "a"), store.NewLeases(s, "b")
+
+		first, err := a.Take(t.Context(), "unit/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if taken, err := a.Watch(t.Context()); err != nil || !taken["unit/x"] {
+			t.Fatalf("a lease that is held is not taken: %v, %v", taken, err)
+		}
+
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+
+		if err := a.Release(gone, first); err == nil {
+			t.Fatal("a release without a database was done")
+		}
+
+		if taken, err := b.Watch(t.Context()); err != nil || !taken["unit/x"] {
+			t.Fatalf("another owner takes the lease for free: %v, %v", taken, err)
+		}
+
+		if _, err := b.Take(t.Context(), "unit/x"); !errors.Is(err, store.ErrNotOwner) {
+			t.Fatalf("another owner took the lease: %v", err)
+		}
+
+		if taken, err := a.Watch(t.Context()); err != nil || taken["unit/x"] {
+			t.Fatalf("the owner takes its own lease for held: %v, %v", taken, err)
+		}
+
+		second, err := a.Take(t.Context(), "unit/x")
+		if err != nil || second.Epoch <= first.Epoch {
+			t.Fatalf("got %+v, %v after %+v", second, err, first)
+		}
+
+		if _, err := a.Take(t.Context(), "unit/x"); !errors.Is(err, store.ErrNotOwner) {
+			t.Fatalf("a lease that is held was taken: %v", err)
 		}
 	})
 }
