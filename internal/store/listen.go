@@ -2,10 +2,19 @@ package store
 
 import (
 	"context"
+	"net"
 	"strings"
 	"time"
 
 	"github.com/lib/pq"
+)
+
+const (
+	// pingEvery is how often a connection that says nothing is asked whether
+	// it lives, and pingTimeout how long it may take to answer: longer, so
+	// that the time of one that lives is renewed before it is over.
+	pingEvery   = 10 * time.Second
+	pingTimeout = 15 * time.Second
 )
 
 // Listen waits for the commits of other replicas until ctx ends and wakes as
@@ -18,7 +27,7 @@ func (s *Store) Listen(ctx context.Context) error {
 		return nil
 	}
 
-	listener := pq.NewListener(s.dsn, 100*time.Millisecond, 5*time.Second, func(event pq.ListenerEventType, err error) {
+	listener := pq.NewDialListener(listenDialer{}, s.dsn, 100*time.Millisecond, 5*time.Second, func(event pq.ListenerEventType, err error) {
 		if err != nil {
 			s.log.WarnContext(ctx, "listening for commits", "event", event, "error", err)
 		}
@@ -53,11 +62,22 @@ func (s *Store) Listen(ctx context.Context) error {
 			}
 
 			s.woke(strings.Fields(n.Extra))
-		case <-time.After(30 * time.Second):
+		case <-time.After(pingEvery):
 			// Finds a dead connection; the listener reconnects by itself.
 			if err := listener.Ping(); err != nil {
 				s.log.WarnContext(ctx, "listening for commits", "error", err)
 			}
 		}
 	}
+}
+
+// listenDialer makes the listener's connections, each anew.
+type listenDialer struct{}
+
+func (listenDialer) Dial(network, address string) (net.Conn, error) {
+	return (&dialer{within: pingTimeout}).Dial(network, address)
+}
+
+func (listenDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	return (&dialer{within: pingTimeout}).DialTimeout(network, address, timeout)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"entgo.io/ent/dialect"
+	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/riverdriver"
@@ -21,6 +22,12 @@ import (
 // the job engine's. Two migrators at once are one after the other; a killed
 // one is continued by the next. It reports each step through progress.
 func (s *Store) Migrate(ctx context.Context, progress func(format string, args ...any)) error {
+	pool, done, err := s.migrationPool()
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer done()
+
 	gooseDialect, folder, options := goose.DialectSQLite3, "sqlite", []goose.ProviderOption{goose.WithLogger(goose.NopLogger())}
 
 	if s.dialect == dialect.Postgres {
@@ -38,7 +45,7 @@ func (s *Store) Migrate(ctx context.Context, progress func(format string, args .
 		return fmt.Errorf("migrate: %w", err)
 	}
 
-	provider, err := goose.NewProvider(gooseDialect, s.writer, files, options...)
+	provider, err := goose.NewProvider(gooseDialect, pool, files, options...)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -52,11 +59,30 @@ func (s *Store) Migrate(ctx context.Context, progress func(format string, args .
 		progress("migrated %s in %s", r.Source.Path, r.Duration)
 	}
 
-	return s.migrateJobs(ctx, progress)
+	return s.migrateJobs(ctx, pool, progress)
 }
 
-func (s *Store) migrateJobs(ctx context.Context, progress func(format string, args ...any)) error {
-	migrator, err := rivermigrate.New(s.JobDriver(), &rivermigrate.Config{Logger: s.log})
+// migrationPool gives the connections for migrations. On Postgres they are
+// their own: a change of a large table takes longer than any other statement,
+// and waits for its turn as long as another migrator needs.
+func (s *Store) migrationPool() (pool *sql.DB, done func(), err error) {
+	if s.Embedded() {
+		return s.writer, func() {}, nil
+	}
+
+	connector, err := pq.NewConnector(s.dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	pool = sql.OpenDB(connector)
+
+	// What was migrated is committed: closing can lose nothing.
+	return pool, func() { _ = pool.Close() }, nil
+}
+
+func (s *Store) migrateJobs(ctx context.Context, pool *sql.DB, progress func(format string, args ...any)) error {
+	migrator, err := rivermigrate.New(s.jobDriver(pool), &rivermigrate.Config{Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("migrate jobs: %w", err)
 	}
@@ -64,7 +90,7 @@ func (s *Store) migrateJobs(ctx context.Context, progress func(format string, ar
 	// The job engine's migrations take no lock of their own. On Postgres the
 	// advisory lock of a session that does nothing else stands in for one.
 	if s.dialect == dialect.Postgres {
-		conn, err := s.writer.Conn(ctx)
+		conn, err := pool.Conn(ctx)
 		if err != nil {
 			return fmt.Errorf("migrate jobs: %w", err)
 		}
@@ -93,10 +119,12 @@ func (s *Store) migrateJobs(ctx context.Context, progress func(format string, ar
 }
 
 // JobDriver is the job engine's driver on this database.
-func (s *Store) JobDriver() riverdriver.Driver[*sql.Tx] {
+func (s *Store) JobDriver() riverdriver.Driver[*sql.Tx] { return s.jobDriver(s.writer) }
+
+func (s *Store) jobDriver(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
 	if s.Embedded() {
-		return riversqlite.New(s.writer)
+		return riversqlite.New(pool)
 	}
 
-	return riverdatabasesql.New(s.writer)
+	return riverdatabasesql.New(pool)
 }

@@ -12,7 +12,6 @@ import (
 
 	"entgo.io/ent/dialect"
 	"github.com/gofrs/flock"
-	"github.com/lib/pq"
 
 	"github.com/shiplog/shiplog/ent/db"
 )
@@ -39,6 +38,7 @@ type Store struct {
 
 	dialect string
 	dsn     string
+	conns   int // of the Postgres pool, at most
 	writer  *sql.DB
 	reader  *sql.DB
 	lock    *flock.Flock // SQLite: this process owns the file
@@ -144,14 +144,12 @@ func (s *Store) woke(topics []string) {
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 func (s *Store) openPostgres(cfg Config) error {
-	connector, err := pq.NewConnector(cfg.URL)
+	connector, err := newConnector(cfg.URL)
 	if err != nil {
 		return errors.New("the Postgres URL cannot be read") // the cause may hold the password
 	}
 
-	connector.Dialer(deadlineDialer{})
-
-	s.dialect, s.dsn = dialect.Postgres, cfg.URL
+	s.dialect, s.dsn, s.conns = dialect.Postgres, cfg.URL, cfg.MaxConns
 	s.writer = sql.OpenDB(connector)
 	s.writer.SetMaxOpenConns(cfg.MaxConns)
 	s.writer.SetMaxIdleConns(cfg.MaxConns)

@@ -252,6 +252,9 @@ func TestAPanickingBodyGivesTheConnectionBack(t *testing.T) {
 		// The same row again: it is neither there nor locked.
 		if err := s.WithTx(t.Context(), putDocument("d")); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
 
 func TestALeaseThatCouldNotBeReleasedIsFreeForItsOwnerOnly(t *testing.T) {
 	t.Parallel()

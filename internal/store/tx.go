@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,8 +24,11 @@ const (
 	// attempts bounds how often a transaction is tried: deadlocks,
 	// serialisation failures and lost connections pass quickly or not at all.
 	attempts = 5
-	// resolveFor bounds how long the outcome of a lost COMMIT is looked up.
-	resolveFor = 15 * time.Second
+	// resolveFor bounds how long the outcome of a lost COMMIT is looked up:
+	// as long as a database takes to be started again. A caller whose time is
+	// over waits no longer than resolveAtLeast.
+	resolveFor     = 15 * time.Second
+	resolveAtLeast = 3 * time.Second
 	// notifyLimit keeps a payload below Postgres' 8,000 bytes.
 	notifyLimit = 7900
 	// Everything stands for all topics.
@@ -131,18 +135,11 @@ func (s *Store) WithTx(ctx context.Context, body func(ctx context.Context, tx *T
 // try runs body once. A returned error means that nothing was committed,
 // unless it is errOutcome.
 func (s *Store) try(ctx context.Context, body func(ctx context.Context, tx *Tx) error) (*Tx, error) {
-	// Waiting for a connection ends with ctx and so does every statement,
-	// but the transaction does not: a COMMIT under way must not be cut off.
-	conn, err := s.writer.Conn(ctx)
+	conn, sqlTx, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-
-	sqlTx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
-	if err != nil {
-		return nil, err
-	}
 
 	// On every way out, a panic of body included: the connection is only given
 	// back after the transaction has ended. It can only fail with the
@@ -179,6 +176,30 @@ func (s *Store) try(ctx context.Context, body func(ctx context.Context, tx *Tx) 
 	}
 
 	return tx, nil
+}
+
+// begin begins a transaction. Waiting for a connection ends with ctx and so
+// does every statement, but the transaction does not: a COMMIT under way must
+// not be cut off. Connections that died in the pool are passed over, since
+// there may be as many of them as it has.
+func (s *Store) begin(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
+	for dead := 0; ; dead++ {
+		conn, err := s.writer.Conn(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+
+		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+		if err == nil {
+			return conn, tx, nil
+		}
+
+		_ = conn.Close() // a dead one says so again
+
+		if !errors.Is(err, driver.ErrBadConn) || dead >= s.conns || ctx.Err() != nil {
+			return nil, nil, err
+		}
+	}
 }
 
 // seal is the very last statement: it announces the topics and learns the
@@ -228,7 +249,12 @@ func (s *Store) resolve(ctx context.Context, xid string, cause error) error {
 		return cause
 	}
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveFor)
+	limit := resolveFor
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, max(time.Until(end), resolveAtLeast))
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 
 	for {
