@@ -21,6 +21,7 @@ import (
 	"github.com/shiplog/shiplog/internal/access"
 	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/deployment"
+	"github.com/shiplog/shiplog/internal/fault"
 	"github.com/shiplog/shiplog/internal/journal"
 	"github.com/shiplog/shiplog/internal/live"
 	"github.com/shiplog/shiplog/internal/logs"
@@ -162,7 +163,11 @@ func (r *rooms) front() error {
 	executorConfig := transport.DefaultExecutorConfig()
 	executorConfig.RequestID = requestID
 	executorConfig.Report = func(ctx context.Context, id string, err error) {
-		r.log.ErrorContext(ctx, "internal error", "request", id, "error", err)
+		if fault.Is(err, fault.Unavailable) {
+			r.log.WarnContext(ctx, "a request could not be answered", "request", id, "error", err)
+		} else {
+			r.log.ErrorContext(ctx, "internal error", "request", id, "error", err)
+		}
 	}
 	executorConfig.Extensions = []graphql.HandlerExtension{
 		measured{r.metrics}, permissions{r.refusals}, resolvers.Loading{Resolver: resolver}, resolvers.Endings{},

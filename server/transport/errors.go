@@ -48,7 +48,8 @@ type presenter struct {
 
 // present gives an error with extensions.code of the contract. What carries
 // no code and is not the caller's input is reported and told as INTERNAL with
-// the request id alone.
+// the request id alone; what cannot be reached now is reported too, with its
+// cause, which the caller is not told.
 func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	told := &gqlerror.Error{}
 
@@ -62,6 +63,14 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if refusal, ok := errors.AsType[*fault.Error](err); ok {
 		if refusal.Code == fault.Internal {
 			return p.internal(ctx, told, err)
+		}
+
+		if refusal.Code == fault.Unavailable && refusal.Cause != nil {
+			id := p.reported(ctx, err)
+			told = tell(told, refusal.Code, refusal.Field, refusal.Message)
+			told.Extensions[requestIDKey] = id
+
+			return told
 		}
 
 		return tell(told, refusal.Code, refusal.Field, refusal.Message)
@@ -92,6 +101,16 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 }
 
 func (p presenter) internal(ctx context.Context, told *gqlerror.Error, err error) *gqlerror.Error {
+	id := p.reported(ctx, err)
+	told = tell(told, fault.Internal, "", "internal error; its request id is "+id)
+	told.Extensions[requestIDKey] = id
+
+	return told
+}
+
+// reported reports the error and gives the request id that it was reported
+// with.
+func (p presenter) reported(ctx context.Context, err error) string {
 	id := ""
 	if p.requestID != nil {
 		id = p.requestID(ctx)
@@ -103,10 +122,7 @@ func (p presenter) internal(ctx context.Context, told *gqlerror.Error, err error
 
 	p.report(ctx, id, err)
 
-	told = tell(told, fault.Internal, "", "internal error; its request id is "+id)
-	told.Extensions[requestIDKey] = id
-
-	return told
+	return id
 }
 
 // invalidRequest tells what parsing, validation or the coercion of variables

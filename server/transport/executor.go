@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
@@ -29,11 +30,19 @@ type ExecutorConfig struct {
 	// Extensions are gqlgen's. One that rewrites the parameters of an
 	// operation is refused, since the limits were checked on the original.
 	Extensions []graphql.HandlerExtension
-	// RequestID gives the id that a caller is told with an INTERNAL error, and
-	// that Report logs; without it, or when it gives "", a random one is made.
+	// Timeout is how long a query or mutation may take; then its context ends,
+	// and with it the answer UNAVAILABLE comes within some seconds.
+	Timeout time.Duration
+	// MaxOperations is the most queries and mutations at a time, over all
+	// transports; one more is refused with UNAVAILABLE.
+	MaxOperations int
+	// RequestID gives the id that a caller is told with an error that is
+	// reported, and that Report logs; without it, or when it gives "", a random
+	// one is made.
 	RequestID func(ctx context.Context) string
-	// Report is told once of every error that the caller sees as INTERNAL. A
-	// recovered panic is a *PanicError in its chain. Required.
+	// Report is told once of every error that the caller sees as INTERNAL, and
+	// of the cause of every UNAVAILABLE that has one. A recovered panic is a
+	// *PanicError in its chain. Required.
 	Report func(ctx context.Context, requestID string, err error)
 }
 
@@ -43,6 +52,12 @@ func DefaultExecutorConfig() ExecutorConfig {
 		Limits: limit.Default(),
 		// Some 500 documents of the size that portals send.
 		CacheBytes: 32 << 20,
+		// Answers take milliseconds; a caller that was not answered by now
+		// has a database that does not answer, and load balancers give up
+		// after 30 to 60 s.
+		Timeout: 15 * time.Second,
+		// While nothing is answered they wait, with some 50 kB of memory each.
+		MaxOperations: 1000,
 	}
 }
 
@@ -54,6 +69,10 @@ func (c ExecutorConfig) Validate() error {
 
 	if c.CacheBytes < 0 {
 		return fmt.Errorf("CacheBytes must not be negative, not %d", c.CacheBytes)
+	}
+
+	if c.Timeout <= 0 || c.MaxOperations <= 0 {
+		return fmt.Errorf("Timeout and MaxOperations must be positive, not %s and %d", c.Timeout, c.MaxOperations)
 	}
 
 	if c.Report == nil {
@@ -78,6 +97,8 @@ type Executor struct {
 	inner  *executor.Executor
 	kept   *documents
 	errors presenter
+	// running has a place for each query and mutation under way.
+	running chan struct{}
 }
 
 var _ graphql.GraphExecutor = (*Executor)(nil)
@@ -94,6 +115,8 @@ func NewExecutor(schema graphql.ExecutableSchema, config ExecutorConfig) (*Execu
 		inner:  executor.New(schema),
 		kept:   newDocuments(config.CacheBytes),
 		errors: presenter{requestID: config.RequestID, report: config.Report},
+
+		running: make(chan struct{}, config.MaxOperations),
 	}
 	e.inner.SetQueryCache(handedOver{})
 	e.inner.SetErrorPresenter(e.errors.present)
@@ -174,8 +197,32 @@ func (e *Executor) DispatchOperation(
 	}()
 
 	handler, inner = e.inner.DispatchOperation(ctx, oc)
+	handler = e.guarded(handler)
 
-	return e.guarded(handler), inner
+	if oc.Operation.Operation != ast.Subscription {
+		handler = e.bounded(handler)
+	}
+
+	return handler, inner
+}
+
+// bounded gives an operation of one answer its place among those that run, and
+// its time.
+func (e *Executor) bounded(handler graphql.ResponseHandler) graphql.ResponseHandler {
+	return func(ctx context.Context) *graphql.Response {
+		select {
+		case e.running <- struct{}{}:
+			defer func() { <-e.running }()
+		default:
+			return e.refusal(ctx, fault.New(fault.Unavailable,
+				"the server has %d operations under way, its most: try again", cap(e.running)))
+		}
+
+		ctx, cancel := context.WithTimeout(ctx, e.config.Timeout)
+		defer cancel()
+
+		return handler(ctx)
+	}
 }
 
 func (e *Executor) guarded(handler graphql.ResponseHandler) graphql.ResponseHandler {

@@ -131,7 +131,7 @@ func (query) Fail(_ context.Context, code, message *string) (*string, error) {
 		text = *message
 	}
 
-	return nil, fault.New(fault.Code(*code), "%s", text)
+	return nil, fault.Wrap(errors.New("dial tcp secret.internal:5432: no route to host"), fault.Code(*code), "%s", text)
 }
 
 func (query) Panic(context.Context) (*string, error) {
