@@ -131,6 +131,22 @@ func (p *proxy) speak() {
 	}
 }
 
+// forget ends the silence for new connections only: nothing more is heard of
+// those that are there, as when a router has lost them.
+func (p *proxy) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	for l := range p.links {
+		l.deaf.Store(true)
+	}
+
+	if p.silent != nil {
+		close(p.silent)
+		p.silent = nil
+	}
+}
+
 // await waits while it is silent.
 func (p *proxy) await() {
 	p.mu.Lock()
@@ -162,6 +178,17 @@ type link struct {
 	proxy          *proxy
 	client, server net.Conn
 	once           sync.Once
+	deaf           atomic.Bool
+	gone           chan struct{} // closed when it is cut
+}
+
+// await waits while nothing gets through.
+func (l *link) await() {
+	l.proxy.await()
+
+	if l.deaf.Load() {
+		<-l.gone
+	}
 }
 
 func (p *proxy) serve(client net.Conn) {
@@ -174,7 +201,7 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 
-	l := &link{proxy: p, client: client, server: server}
+	l := &link{proxy: p, client: client, server: server, gone: make(chan struct{})}
 
 	p.mu.Lock()
 	p.links[l] = struct{}{}
@@ -200,6 +227,7 @@ func (l *link) cut(rst bool) {
 
 		_ = l.client.Close()
 		_ = l.server.Close()
+		close(l.gone)
 	})
 }
 
@@ -214,7 +242,7 @@ func (l *link) requests() {
 			return
 		}
 
-		l.proxy.await()
+		l.await()
 
 		if v := l.proxy.aimed(); v != nil && bytes.Contains(buffer[:n], v.key) {
 			v.link.CompareAndSwap(nil, l)
@@ -249,7 +277,7 @@ func (l *link) answers() {
 			return
 		}
 
-		l.proxy.await()
+		l.await()
 
 		if header[0] == ready && l.loses(answer.Bytes()[answer.Len()-1]) {
 			l.cut(l.proxy.aimed().rst)

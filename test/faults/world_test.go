@@ -59,6 +59,13 @@ func newWorld(t *testing.T, dialect string, replicas int) *world {
 func emptyWorld(t *testing.T, dialect string) *world {
 	t.Helper()
 
+	return worldOn(t, storetest.URL(t, dialect))
+}
+
+// worldOn is an empty world on a database that is there.
+func worldOn(t *testing.T, database string) *world {
+	t.Helper()
+
 	data := t.TempDir()
 
 	targets, err := process.New(process.Config{Dir: filepath.Join(data, "process"), Program: []string{shared(t).program}})
@@ -66,7 +73,7 @@ func emptyWorld(t *testing.T, dialect string) *world {
 		t.Fatal(err)
 	}
 
-	w := &world{client: newClient(), mark: uuid.NewString(), data: data, database: storetest.URL(t, dialect), targets: targets}
+	w := &world{client: newClient(), mark: uuid.NewString(), data: data, database: database, targets: targets}
 
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
