@@ -31,11 +31,15 @@ type proxy struct {
 type victim struct {
 	key  []byte
 	lose int64 // which answer, from 1; 0 loses none
-	rst  bool
+	last bool  // lose the answer to COMMIT
+	// How it is lost: by a reset instead of an end, or because from then on
+	// nothing gets through on any connection.
+	rst, mute bool
 
 	link    atomic.Pointer[link]
 	answers atomic.Int64
 	lost    atomic.Bool
+	muted   chan struct{} // closed when nothing gets through
 	over    atomic.Bool
 }
 
@@ -279,10 +283,16 @@ func (l *link) answers() {
 
 		l.await()
 
-		if header[0] == ready && l.loses(answer.Bytes()[answer.Len()-1]) {
-			l.cut(l.proxy.aimed().rst)
+		if v := l.proxy.aimed(); header[0] == ready && l.loses(v, answer.Bytes()[answer.Len()-1]) {
+			if !v.mute {
+				l.cut(v.rst)
 
-			return
+				return
+			}
+
+			l.proxy.hush()
+			close(v.muted)
+			l.await()
 		}
 
 		// Everything up to the end of an answer is held back, so that it is
@@ -299,8 +309,7 @@ func (l *link) answers() {
 
 // loses counts an answer of the victim and reports whether it is the one to be
 // lost. An answer with the status I is that of COMMIT.
-func (l *link) loses(status byte) bool {
-	v := l.proxy.aimed()
+func (l *link) loses(v *victim, status byte) bool {
 	if v == nil || v.link.Load() != l || v.over.Load() {
 		return false
 	}
@@ -310,7 +319,7 @@ func (l *link) loses(status byte) bool {
 		v.over.Store(true)
 	}
 
-	if n == v.lose {
+	if n == v.lose || v.last && status == 'I' {
 		v.lost.Store(true)
 		v.over.Store(true)
 

@@ -173,7 +173,7 @@ func (r *replica) kill() error {
 	return nil
 }
 
-// stop asks the process to end and says how long it took.
+// stop asks the process to end in order and says how long it took.
 func (r *replica) stop() (time.Duration, error) {
 	began := time.Now()
 
@@ -185,10 +185,18 @@ func (r *replica) stop() (time.Duration, error) {
 
 	select {
 	case <-gone:
-		return time.Since(began), nil
 	case <-time.After(time.Minute):
 		return time.Since(began), errors.New("the server does not end")
 	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
+		return time.Since(began), fmt.Errorf("the server ended with %d:\n%s", code, tail(r.log, 2000))
+	}
+
+	return time.Since(began), nil
 }
 
 // marked gives the environments of the living processes that have the mark.

@@ -7,12 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/google/uuid"
 
 	"github.com/shiplog/shiplog/deployer/process"
+	"github.com/shiplog/shiplog/internal/store"
 	"github.com/shiplog/shiplog/internal/store/storetest"
 )
 
@@ -234,6 +238,68 @@ func (w *world) await(ctx context.Context, id string, limit time.Duration, wante
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
+}
+
+// seize holds a service at the target, so that whoever wants to change it there
+// waits until it is let go.
+func (w *world) seize(t *testing.T, service string) (free func()) {
+	t.Helper()
+
+	dir := filepath.Join(w.data, "process", "units", place, service)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+
+	free = sync.OnceFunc(func() {
+		if err := lock.Unlock(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(free)
+
+	return free
+}
+
+// applying reports whether the target is being told.
+func applying(d deployment) bool {
+	return slices.ContainsFunc(d.Steps, func(s step) bool { return s.Kind == "APPLY" && s.Status == "RUNNING" })
+}
+
+// step gives the step of the kind.
+func (d deployment) step(kind string) step {
+	for _, s := range d.Steps {
+		if s.Kind == kind {
+			return s
+		}
+	}
+
+	return step{}
+}
+
+// owner gives the index of the replica that carries the deployment on.
+func (w *world) owner(ctx context.Context, s *store.Store, id string) (int, error) {
+	d, err := s.Read.Deployment.Get(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+
+	row, err := s.Read.Lease.Get(ctx, "unit/"+d.ServiceID+"/"+d.EnvironmentID)
+	if err != nil {
+		return 0, err
+	}
+
+	for i, r := range w.replicas {
+		if strings.Contains(row.Owner, fmt.Sprintf("/%d/", r.pid())) {
+			return i, nil
+		}
+	}
+
+	return 0, fmt.Errorf("%q, the owner of %s, is none of us", row.Owner, id)
 }
 
 func is(status ...string) func(deployment) bool {
