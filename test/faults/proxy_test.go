@@ -23,6 +23,7 @@ type proxy struct {
 	links    map[*link]struct{}
 	victim   *victim
 	silent   chan struct{} // not nil while nothing gets through; closed to end it
+	garbled  bool          // answers are replaced by what is none
 	running  sync.WaitGroup
 }
 
@@ -133,6 +134,21 @@ func (p *proxy) speak() {
 		close(p.silent)
 		p.silent = nil
 	}
+}
+
+// garble lets answers be messages that Postgres does not have, or no more.
+func (p *proxy) garble(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.garbled = yes
+}
+
+func (p *proxy) garbles() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return p.garbled
 }
 
 // forget ends the silence for new connections only: nothing more is heard of
@@ -298,7 +314,12 @@ func (l *link) answers() {
 		// Everything up to the end of an answer is held back, so that it is
 		// lost as a whole; the start-up asks for words in between.
 		if header[0] == ready || header[0] == 'R' {
-			if _, err := l.client.Write(answer.Bytes()); err != nil {
+			content := answer.Bytes()
+			if l.proxy.garbles() {
+				content = []byte("?\x00\x00\x00\x10/srv/secret\x00")
+			}
+
+			if _, err := l.client.Write(content); err != nil {
 				return
 			}
 
