@@ -5,6 +5,10 @@
 //
 // A server named by SHIPLOG_TEST_POSTGRES is used as it is. Otherwise one is
 // started (package test/postgres) and ended with the command.
+//
+// With -durable as its first argument the server that is started keeps what it
+// acknowledged, as a real one does, and has room to keep all in memory: for
+// figures that are to mean something.
 package main
 
 import (
@@ -33,8 +37,13 @@ func main() {
 }
 
 func run(ctx context.Context) (code int, err error) {
-	if len(os.Args) < 2 {
-		return 2, errors.New("usage: withpostgres COMMAND [ARGUMENT …]")
+	command, settings := os.Args[1:], throwaway()
+	if len(command) > 0 && command[0] == "-durable" {
+		command, settings = command[1:], durable()
+	}
+
+	if len(command) == 0 {
+		return 2, errors.New("usage: withpostgres [-durable] COMMAND [ARGUMENT …]")
 	}
 
 	// The command gets the terminal's signals itself; this process only has
@@ -43,8 +52,7 @@ func run(ctx context.Context) (code int, err error) {
 
 	url := os.Getenv(variable)
 	if url == "" {
-		// Nothing here is to outlive the server.
-		server, err := postgres.Start(ctx, "synchronous_commit=off")
+		server, err := postgres.Start(ctx, settings...)
 		if err != nil {
 			return 1, fmt.Errorf("%w (or set %s)", err, variable)
 		}
@@ -54,11 +62,11 @@ func run(ctx context.Context) (code int, err error) {
 		url = server.URL
 	}
 
-	command := exec.Command(os.Args[1], os.Args[2:]...)
-	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	command.Env = append(os.Environ(), variable+"="+url)
+	child := exec.CommandContext(ctx, command[0], command[1:]...)
+	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
+	child.Env = append(os.Environ(), variable+"="+url)
 
-	if err := command.Run(); err != nil {
+	if err := child.Run(); err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return max(exit.ExitCode(), 1), nil
 		}
@@ -67,4 +75,16 @@ func run(ctx context.Context) (code int, err error) {
 	}
 
 	return 0, nil
+}
+
+// throwaway settings are for data that nobody misses after a crash.
+func throwaway() []string { return []string{"synchronous_commit=off"} }
+
+// durable settings keep what was acknowledged; a large history stays in
+// memory, and no checkpoint of the filling falls into what is measured.
+func durable() []string {
+	return []string{
+		"fsync=on", "full_page_writes=on", "synchronous_commit=on",
+		"shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=30min",
+	}
 }
