@@ -89,8 +89,9 @@ lint: go-version ## lint
 	@bin/golangci-lint run ./...
 
 .PHONY: bench
-bench: build ## measure, beside the limits and goals
-	@$(GO) run ./test/withpostgres $(GO) run ./test/bench
+bench: build ## measure beside limits and goals, some 8 minutes; ARGS="-only acting,… -databases sqlite -long"
+	@mkdir -p bin/bench && $(GO) build -o bin/bench/ ./test/bench ./test/bench/produce ./test/withpostgres
+	@bin/bench/withpostgres -durable bin/bench/bench $(ARGS)
 
 .PHONY: check
 check: ## what CI runs: generate with a clean diff, lint, build, tests, clients, demo

@@ -8,8 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"os/exec"
 	"runtime/pprof"
+	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/shiplog/shiplog/internal/journal"
@@ -34,9 +39,60 @@ func serveLimit(ctx context.Context, args []string) error {
 		return err
 	}
 
+	return errors.Join(serveUntil(ctx, h), h.Close())
+}
+
+// serveFan is the limit of showing a log: it starts the producer and shows
+// what that prints.
+func serveFan(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("fan", flag.ContinueOnError)
+	path := flags.String("producer", "", "the built test/bench/produce")
+
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+
+	where := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	producer := exec.CommandContext(ctx, *path)
+	producer.Env, producer.Stderr = append(os.Environ(), "PORT="+strconv.Itoa(port)), os.Stderr
+	producer.Cancel = func() error { return producer.Process.Signal(syscall.SIGTERM) }
+
+	lines, err := producer.StdoutPipe()
+	if err != nil {
+		return err
+	}
+
+	if err := producer.Start(); err != nil {
+		return err
+	}
+
+	fan, shown := limit.NewFan(), make(chan error, 1)
+
+	go func() { shown <- fan.Run(ctx, lines) }()
+
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", fan)
+	mux.Handle("/produce", httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: where}))
+
+	err = errors.Join(serveUntil(ctx, mux), <-shown)
+
+	if ended := producer.Wait(); ctx.Err() == nil {
+		err = errors.Join(err, ended)
+	}
+
+	return err
+}
+
+// serveUntil serves on a free port, and says where, until ctx ends.
+func serveUntil(ctx context.Context, h http.Handler) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return errors.Join(err, h.Close())
+		return err
 	}
 
 	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Second}
@@ -47,10 +103,10 @@ func serveLimit(ctx context.Context, args []string) error {
 	fmt.Fprintf(os.Stderr, "serving on http://%s \n", listener.Addr())
 
 	if err := s.Serve(listener); err != nil && ctx.Err() == nil {
-		return errors.Join(err, h.Close())
+		return err
 	}
 
-	return h.Close()
+	return nil
 }
 
 // serveProfiled is the product's server in this program, with a CPU profile of

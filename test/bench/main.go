@@ -1,12 +1,14 @@
 // Command bench measures the whole product beside its goals and beside the
 // limit of what this machine can do, on both databases:
 //
-//	go run ./test/withpostgres go run ./test/bench [-long] [-only portal,…] [-databases postgres,sqlite]
+//	make bench ARGS="[-long] [-only portal,…] [-databases postgres,sqlite]"
+//
+// Single parts can be had by hand: fill makes a database of a size, compare
+// compares the portal's queries on it, serve serves it with a profile.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -28,6 +30,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "limit":
 			return serveLimit(ctx, args[1:])
+		case "fan":
+			return serveFan(ctx, args[1:])
 		case "serve":
 			return serveProfiled(ctx, args[1:])
 		case "compare":
@@ -37,10 +41,5 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-
-	return nil
+	return suite(ctx, args)
 }

@@ -91,7 +91,8 @@ func (s side) send(ctx context.Context, next *atomic.Int64, end time.Time) (time
 type compared struct {
 	query *prepared
 	conns int
-	ours  slice
+	// The limit's are theirs.
+	ours, theirs slice
 	// ratio of throughputs and of the CPU a request, and how far the rounds'
 	// ratios are apart (half the range between the quartiles).
 	ratio, cpuRatio, spread float64
@@ -142,15 +143,20 @@ func compare(ctx context.Context, p *prepared, server, limit *program, postgres,
 	slices.Sort(ratios)
 
 	c.ratio, c.cpuRatio, c.spread = median(ratios), median(cpus), (ratios[len(ratios)*3/4]-ratios[len(ratios)/4])/2
-	c.ours = slice{
-		perSecond: medianOf(mine, func(s slice) float64 { return s.perSecond }),
-		p50:       medianOf(mine, func(s slice) time.Duration { return s.p50 }),
-		p99:       medianOf(mine, func(s slice) time.Duration { return s.p99 }),
-		cpu:       medianOf(mine, func(s slice) time.Duration { return s.cpu }),
-		database:  medianOf(mine, func(s slice) time.Duration { return s.database }),
-	}
+	c.ours, c.theirs = medians(mine), medians(theirs)
 
 	return c, nil
+}
+
+// medians are those of every figure.
+func medians(all []slice) slice {
+	return slice{
+		perSecond: medianOf(all, func(s slice) float64 { return s.perSecond }),
+		p50:       medianOf(all, func(s slice) time.Duration { return s.p50 }),
+		p99:       medianOf(all, func(s slice) time.Duration { return s.p99 }),
+		cpu:       medianOf(all, func(s slice) time.Duration { return s.cpu }),
+		database:  medianOf(all, func(s slice) time.Duration { return s.database }),
+	}
 }
 
 // quantile of sorted values.

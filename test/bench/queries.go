@@ -77,6 +77,11 @@ type prepared struct {
 // prepare makes the requests, of all queries when none is named, and checks
 // that server and limit answer every one of them with the same values.
 func prepare(ctx context.Context, z dataset.Size, server, limit string, only []string) ([]*prepared, error) {
+	all, err := requests(ctx, z, server, limit, only)
+	if err != nil {
+		return nil, err
+	}
+
 	us, err := dial(server)
 	if err != nil {
 		return nil, err
@@ -89,6 +94,37 @@ func prepare(ctx context.Context, z dataset.Size, server, limit string, only []s
 	}
 	defer them.close()
 
+	for _, p := range all {
+		checked := map[string]bool{}
+
+		for i, ours := range p.ours {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+
+			if checked[string(ours)] {
+				continue
+			}
+
+			checked[string(ours)] = true
+
+			if err := same(us, them, ours, p.limits[i]); err != nil {
+				return nil, fmt.Errorf("%s: %w:\n%s", p.name, err, ours)
+			}
+		}
+	}
+
+	return all, nil
+}
+
+// requests makes the requests, of all queries when none is named.
+func requests(ctx context.Context, z dataset.Size, server, limit string, only []string) ([]*prepared, error) {
+	us, err := dial(server)
+	if err != nil {
+		return nil, err
+	}
+	defer us.close()
+
 	var all []*prepared
 
 	for _, q := range queries() {
@@ -96,7 +132,7 @@ func prepare(ctx context.Context, z dataset.Size, server, limit string, only []s
 			continue
 		}
 
-		p, r, checked := &prepared{query: q}, rand.New(rand.NewPCG(42, 1)), map[string]bool{}
+		p, r := &prepared{query: q}, rand.New(rand.NewPCG(42, 1))
 
 		for i := range bodies {
 			if err := ctx.Err(); err != nil {
@@ -104,9 +140,7 @@ func prepare(ctx context.Context, z dataset.Size, server, limit string, only []s
 			}
 
 			variables := q.variables(z, r, i)
-			other := object{}
-
-			maps.Copy(other, variables)
+			other := maps.Clone(variables)
 
 			if q.deep {
 				if variables["a"], other["a"], err = rowAt(us, server, z, variables["s"]); err != nil {
@@ -114,15 +148,8 @@ func prepare(ctx context.Context, z dataset.Size, server, limit string, only []s
 				}
 			}
 
-			ours, limits := finished(server, "/graphql", q.document, variables), finished(limit, q.limit, "", other)
-			if !checked[string(ours)] {
-				if err := same(us, them, ours, limits); err != nil {
-					return nil, fmt.Errorf("%s with %v: %w", q.name, variables, err)
-				}
-			}
-
-			checked[string(ours)] = true
-			p.ours, p.limits = append(p.ours, ours), append(p.limits, limits)
+			p.ours = append(p.ours, finished(server, "/graphql", q.document, variables))
+			p.limits = append(p.limits, finished(limit, q.limit, "", other))
 		}
 
 		all = append(all, p)
