@@ -12,14 +12,12 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"runtime/pprof"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/shiplog/shiplog/internal/journal"
 	"github.com/shiplog/shiplog/internal/store"
-	"github.com/shiplog/shiplog/server"
 	"github.com/shiplog/shiplog/test/bench/dataset"
 	"github.com/shiplog/shiplog/test/bench/limit"
 )
@@ -107,35 +105,6 @@ func serveUntil(ctx context.Context, h http.Handler) error {
 	}
 
 	return nil
-}
-
-// serveProfiled is the product's server in this program, with a CPU profile of
-// the time from its start to its end.
-func serveProfiled(ctx context.Context, args []string) (err error) {
-	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	database := flags.String("database", "", "sqlite:PATH or postgres://…")
-	data := flags.String("data", "", "folder of the server's files")
-	profile := flags.String("profile", "", "file for the CPU profile")
-
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-
-	file, err := os.Create(*profile)
-	if err != nil {
-		return err
-	}
-
-	defer func() { err = errors.Join(err, file.Close()) }()
-
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return err
-	}
-	defer pprof.StopCPUProfile()
-
-	return server.Run(ctx, server.Config{Listen: "127.0.0.1:0", Database: *database, Data: *data, Token: token}, func(url string) {
-		fmt.Fprintf(os.Stderr, "serving on %s \n", url)
-	})
 }
 
 // fill makes a database of a size and leaves it.

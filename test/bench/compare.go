@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,8 +21,8 @@ type pair struct {
 	queries  []*prepared
 }
 
-// newPair starts both and checks that they answer with the same values.
-func newPair(ctx context.Context, product, database string, size dataset.Size, dir string, only []string) (p *pair, err error) {
+// pair starts both and checks that they answer with the same values.
+func (s *stage) pair(ctx context.Context, database string, size dataset.Size, only []string) (p *pair, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -34,12 +33,7 @@ func newPair(ctx context.Context, product, database string, size dataset.Size, d
 		return nil, err
 	}
 
-	command := []string{product, "serve", "--listen", "127.0.0.1:0", "--database", database, "--data", dir}
-	if product == "" { // with a profile
-		command = []string{self, "serve", "-database", database, "-data", dir, "-profile", filepath.Join(dir, "cpu.pprof")}
-	}
-
-	if p.server, err = start(ctx, []string{"SHIPLOG_TOKEN=" + token}, command[0], command[1:]...); err != nil {
+	if p.server, err = s.serve(ctx, database, false); err != nil {
 		return nil, err
 	}
 
@@ -59,7 +53,11 @@ func (p *pair) stop() error { return errors.Join(p.server.stop(), p.limit.stop()
 // comparison compares by hand, on a database that fill made.
 func comparison(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	product := flags.String("program", "", "the built shiplog; without it this program's own server, with a profile in -dir")
+	s := &stage{options: &options{}, section: "compare"}
+	flags.StringVar(&s.program.path, "program", "bin/shiplog", "the built shiplog")
+	flags.StringVar(&s.program.profiles, "profiles", "", "a folder for profiles of the server")
+	flags.StringVar(&s.dir, "dir", os.TempDir(), "folder for the server's files")
+
 	database := flags.String("database", "", "sqlite:PATH or postgres://…, filled")
 	total := flags.Int("deployments", 0, "as given to fill")
 	full := flags.Bool("full", false, "as given to fill")
@@ -67,7 +65,6 @@ func comparison(ctx context.Context, args []string) (err error) {
 	rounds := flags.Int("rounds", 7, "slices of each side")
 	length := flags.Duration("slice", time.Second, "length of a slice")
 	conns := flags.Int("conns", 16, "connections")
-	dir := flags.String("dir", os.TempDir(), "folder for the server's files and the profile")
 
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -85,7 +82,7 @@ func comparison(ctx context.Context, args []string) (err error) {
 		wanted = strings.Split(*only, ",")
 	}
 
-	p, err := newPair(ctx, *product, *database, size, *dir, wanted)
+	p, err := s.pair(ctx, *database, size, wanted)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,11 @@
 // Command bench measures the whole product beside its goals and beside the
 // limit of what this machine can do, on both databases:
 //
-//	make bench ARGS="[-long] [-only portal,…] [-databases postgres,sqlite]"
+//	make bench ARGS="[-long] [-only portal,…] [-databases postgres,sqlite] [-profiles DIR]"
 //
+// With -profiles the servers leave where their time and their memory went.
 // Single parts can be had by hand: fill makes a database of a size, compare
-// compares the portal's queries on it, serve serves it with a profile.
+// compares the portal's queries on it.
 package main
 
 import (
@@ -13,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/shiplog/shiplog/deployer/process"
 )
 
 func main() {
@@ -38,6 +41,10 @@ func run(ctx context.Context, args []string) error {
 			return comparison(ctx, args[1:])
 		case "fill":
 			return fill(ctx, args[1:])
+		case "process-shim":
+			syscall.Exit(process.RunShim(args[1:]))
+		case "process-proxy":
+			syscall.Exit(process.RunProxy(args[1:]))
 		}
 	}
 

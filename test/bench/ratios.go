@@ -16,7 +16,7 @@ func ratios(ctx context.Context, s *stage) (err error) {
 		return err
 	}
 
-	p, err := newPair(ctx, s.program, database, size, s.dir, nil)
+	p, err := s.pair(ctx, database, size, nil)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ type stage struct {
 	adminURL   string
 	postmaster int
 
+	// section is what is being measured.
+	section string
+
 	made   []string
 	bySize map[int]string
 	count  int
@@ -146,12 +149,12 @@ func (s *stage) history(ctx context.Context, deployments int) (string, dataset.S
 func (s *stage) serve(ctx context.Context, database string, dev bool) (*program, error) {
 	s.count++
 
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--database", database, "--data", filepath.Join(s.dir, fmt.Sprintf("data-%d", s.count))}
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--database", database, "--data", filepath.Join(s.dir, fmt.Sprintf("%s-data-%d", s.database, s.count))}
 	if dev {
 		args = append(args, "--dev", "--stop-processes")
 	}
 
-	return start(ctx, []string{"SHIPLOG_TOKEN=" + token}, s.program, args...)
+	return s.program.start(ctx, fmt.Sprintf("%s-%s-%d", s.database, s.section, s.count), args...)
 }
 
 // rest waits until what the start began is done.

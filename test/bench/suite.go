@@ -40,6 +40,12 @@ func suite(ctx context.Context, args []string) (err error) {
 		return err
 	}
 
+	if options.program.profiles != "" {
+		if err := os.MkdirAll(options.program.profiles, 0o750); err != nil {
+			return err
+		}
+	}
+
 	if options.dir, err = os.MkdirTemp("", "shiplog-bench-"); err != nil {
 		return err
 	}
@@ -82,6 +88,7 @@ func measure(ctx context.Context, o *options, database string, only []string) (r
 
 		progress("%s: %s: %s", database, one.name, one.what)
 
+		s.section = one.name
 		if failed := one.run(ctx, s); failed != nil {
 			errs = append(errs, fmt.Errorf("%s: %s: %w", database, one.name, failed))
 		}
@@ -96,16 +103,17 @@ func measure(ctx context.Context, o *options, database string, only []string) (r
 
 // options are the settings of a run.
 type options struct {
-	// program is the built product, producer what it deploys, dir a folder
-	// that goes away.
-	program, producer, dir string
-	long                   bool
+	program product
+	// producer is what is deployed, dir a folder that goes away.
+	producer, dir string
+	long          bool
 }
 
 func (o *options) parse(args []string) (only, databases []string, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.program, "program", "bin/shiplog", "the built shiplog")
+	flags.StringVar(&o.program.path, "program", "bin/shiplog", "the built shiplog")
 	flags.StringVar(&o.producer, "producer", "bin/bench/produce", "the built test/bench/produce")
+	flags.StringVar(&o.program.profiles, "profiles", "", "a folder for CPU and heap profiles of the servers, which then run in this program")
 	flags.BoolVar(&o.long, "long", false, "the full data set and the long series; takes an hour")
 
 	var names []string
@@ -128,7 +136,7 @@ func (o *options) parse(args []string) (only, databases []string, err error) {
 		}
 	}
 
-	for _, path := range []*string{&o.program, &o.producer} {
+	for _, path := range []*string{&o.program.path, &o.producer} {
 		if *path, err = filepath.Abs(*path); err != nil {
 			return nil, nil, err
 		}
