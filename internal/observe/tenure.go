@@ -3,6 +3,8 @@ package observe
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -128,14 +130,29 @@ func (t *tenure) roster(ctx context.Context) error {
 		t.position = position
 	}
 
-	rows, err := t.store.Read.Placement.Query().
-		Where(placement.HasServiceWith(service.ArchivedAtIsNil()),
-			placement.HasEnvironmentWith(environment.ArchivedAtIsNil(), environment.HasTargetWith(target.KindEQ(t.cfg.Kind)))).
-		WithService(func(q *db.ServiceQuery) { q.Select(service.FieldID, service.FieldName) }).
-		WithEnvironment(func(q *db.EnvironmentQuery) { q.Select(environment.FieldID, environment.FieldName) }).
-		Select(placement.FieldID, placement.FieldServiceID, placement.FieldEnvironmentID, placement.FieldAppliedID).All(ctx)
+	// First where: a memory of many placements has few on these targets.
+	environments, err := t.store.Read.Environment.Query().
+		Where(environment.ArchivedAtIsNil(), environment.HasTargetWith(target.KindEQ(t.cfg.Kind))).
+		Select(environment.FieldID, environment.FieldName).All(ctx)
 	if err != nil {
 		return store.Classify(err)
+	}
+
+	names := map[string]string{}
+	for _, e := range environments {
+		names[e.ID] = e.Name
+	}
+
+	var rows []*db.Placement
+
+	if len(names) > 0 {
+		rows, err = t.store.Read.Placement.Query().
+			Where(store.AnyOf(placement.FieldEnvironmentID, slices.Sorted(maps.Keys(names))), placement.HasServiceWith(service.ArchivedAtIsNil())).
+			WithService(func(q *db.ServiceQuery) { q.Select(service.FieldID, service.FieldName) }).
+			Select(placement.FieldID, placement.FieldServiceID, placement.FieldEnvironmentID, placement.FieldAppliedID).All(ctx)
+		if err != nil {
+			return store.Classify(err)
+		}
 	}
 
 	anchored, err := t.cfg.Target.Units(ctx)
@@ -151,7 +168,7 @@ func (t *tenure) roster(ctx context.Context) error {
 	wanted := map[deployer.Unit]bool{}
 
 	for _, row := range rows {
-		name := deployer.Unit{Service: row.Edges.Service.Name, Environment: row.Edges.Environment.Name}
+		name := deployer.Unit{Service: row.Edges.Service.Name, Environment: names[row.EnvironmentID]}
 		if row.AppliedID == nil && !there[name] {
 			continue
 		}
