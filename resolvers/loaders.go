@@ -193,7 +193,14 @@ func mapped[T any](fetch func(ctx context.Context, keys []string) (map[string]T,
 	return loader[T]{
 		fetch: fetch, known: &known{keys: map[string]bool{}},
 		Loader: dataloadgen.NewLoader(func(ctx context.Context, keys []string) ([]T, []error) {
-			found, err := fetch(ctx, keys)
+			var found map[string]T
+
+			// In a goroutine of the loader's.
+			err := guarded(ctx, func() (err error) {
+				found, err = fetch(ctx, keys)
+
+				return err
+			})
 
 			return inOrder(keys, found, err)
 		}, dataloadgen.WithWait(batchWait), dataloadgen.WithBatchCapacity(maxBatch)),

@@ -94,13 +94,15 @@ func stream[T any](ctx context.Context, produce func(send func(T) bool) error) <
 	go func() {
 		defer close(out)
 
-		err := produce(func(v T) bool {
-			select {
-			case out <- v:
-				return true
-			case <-ctx.Done():
-				return false
-			}
+		err := guarded(ctx, func() error {
+			return produce(func(v T) bool {
+				select {
+				case out <- v:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
 		})
 		if err == nil || ctx.Err() != nil {
 			return
@@ -115,4 +117,16 @@ func stream[T any](ctx context.Context, produce func(send func(T) bool) error) <
 	}()
 
 	return out
+}
+
+// guarded makes an error of a panic, with its stack. It is for goroutines that
+// are not the executor's, where a panic would end the process.
+func guarded(ctx context.Context, do func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = graphql.GetOperationContext(ctx).RecoverFunc(ctx, value)
+		}
+	}()
+
+	return do()
 }

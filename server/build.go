@@ -163,10 +163,15 @@ func (r *rooms) front() error {
 	executorConfig := transport.DefaultExecutorConfig()
 	executorConfig.RequestID = requestID
 	executorConfig.Report = func(ctx context.Context, id string, err error) {
+		log := r.log.With("request", id, "error", err)
+		if panicked, ok := errors.AsType[*transport.PanicError](err); ok {
+			log = log.With("stack", string(panicked.Stack))
+		}
+
 		if fault.Is(err, fault.Unavailable) {
-			r.log.WarnContext(ctx, "a request could not be answered", "request", id, "error", err)
+			log.WarnContext(ctx, "a request could not be answered")
 		} else {
-			r.log.ErrorContext(ctx, "internal error", "request", id, "error", err)
+			log.ErrorContext(ctx, "internal error")
 		}
 	}
 	executorConfig.Extensions = []graphql.HandlerExtension{
