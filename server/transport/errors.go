@@ -24,7 +24,13 @@ const (
 	codeKey      = "code"
 	fieldKey     = "field"
 	requestIDKey = "requestId"
+	// retryAfterKey goes with RATE_LIMITED.
+	retryAfterKey = "retryAfter"
 )
+
+// retryAfter is when whoever asked for too much may come again, in seconds:
+// what it has running ends when it says so, not with time.
+const retryAfter = 5
 
 // PanicError is a recovered panic on its way to the report.
 type PanicError struct {
@@ -164,6 +170,10 @@ func tell(told *gqlerror.Error, code fault.Code, field, message string) *gqlerro
 	}
 
 	told.Extensions[codeKey] = string(code)
+
+	if code == fault.RateLimited {
+		told.Extensions[retryAfterKey] = retryAfter
+	}
 
 	// A mutation's one argument goes without saying: reading its input and
 	// checking it name a field alike.

@@ -250,7 +250,12 @@ func (e *Executor) DispatchError(ctx context.Context, list gqlerror.List) *graph
 }
 
 // refusal makes that answer out of any error; one of GraphQL keeps its path.
+// Extensions see an operation context also where there is no operation yet.
 func (e *Executor) refusal(ctx context.Context, err error) *graphql.Response {
+	if !graphql.HasOperationContext(ctx) {
+		ctx = graphql.WithOperationContext(ctx, &graphql.OperationContext{})
+	}
+
 	shown, ok := errors.AsType[*gqlerror.Error](err)
 	if !ok {
 		shown = gqlerror.Wrap(err)

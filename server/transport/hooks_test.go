@@ -77,6 +77,76 @@ func TestPanickingHooksDoNotEndTheProcess(t *testing.T) {
 	until(t, "all are reported", func() bool { return len(b.reports()) == 4 })
 }
 
+// demanding is an extension as those of servers are: it expects an operation
+// context with every answer, and may panic.
+type demanding struct{ panics bool }
+
+func (demanding) ExtensionName() string { return "Demanding" }
+
+func (demanding) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (d demanding) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	response := next(ctx)
+
+	if graphql.GetOperationContext(ctx).Operation == nil && d.panics {
+		panic("InterceptResponse panics on purpose")
+	}
+
+	return response
+}
+
+func TestOperationsAreCapped(t *testing.T) {
+	t.Parallel()
+
+	b := serve(t, func(e *transport.ExecutorConfig, c *transport.Config) {
+		c.MaxOperations = 2
+		e.Extensions = append(e.Extensions, demanding{})
+	})
+	s := b.connect(t)
+
+	for _, id := range []string{"1", "2", "3", "4"} {
+		s.subscribe(id, "subscription { silent }")
+	}
+
+	for _, id := range []string{"3", "4"} {
+		if got := s.next(); got.ID != id || got.errorCode(t) != "RATE_LIMITED" || !strings.Contains(string(got.Payload), `"retryAfter":5`) {
+			t.Errorf("%s: %s", got.ID, got.Payload)
+		}
+	}
+
+	s.send(`{"id":"1","type":"complete"}`)
+	until(t, "one has ended", func() bool { return b.resolvers.Open.Load() == 1 })
+	s.subscribe("5", "subscription { count(to: 1) }")
+
+	if got := s.next(); got.ID != "5" || got.Type != "next" {
+		t.Errorf("%s %s", got.Type, got.Payload)
+	}
+}
+
+// A panic in the reader ends the connection and all that runs on it.
+func TestAPanicInTheReaderEndsTheConnection(t *testing.T) {
+	t.Parallel()
+
+	b := serve(t, func(e *transport.ExecutorConfig, c *transport.Config) {
+		c.MaxOperations = 1
+		e.Extensions = append(e.Extensions, demanding{panics: true})
+	})
+	s := b.connect(t)
+	s.subscribe("1", "subscription { silent }")
+	until(t, "it runs", func() bool { return b.resolvers.Open.Load() == 1 })
+	s.subscribe("2", "subscription { silent }")
+
+	if code := s.closed(); code != 1013 {
+		t.Errorf("closed with %d", code)
+	}
+
+	until(t, "nothing is left", func() bool { return b.resolvers.Open.Load() == 0 && b.handler.Streams() == 0 })
+
+	if n := len(b.reports()); n != 1 {
+		t.Errorf("%d reports", n)
+	}
+}
+
 // Over TLS frames are copied together instead of gathered.
 func TestWebSocketOverTLS(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,14 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// read is the reader: whatever becomes of it, the connection's end waits for
+// everything else to end.
+func (c *connection) read() {
+	defer c.survive()
+
+	c.readAll()
+}
+
 // readAll reads messages until the connection ends. Reading fails after
 // nearly two ping intervals in which the peer said nothing.
 func (c *connection) readAll() {

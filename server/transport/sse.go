@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func LastEventID(ctx context.Context) string {
 // browser's EventSource shows nothing of other statuses.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphql.OperationContext, errs gqlerror.List) {
 	if err := h.openStream(); err != nil {
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		h.reject(w, r, accepted{}, &rejection{status: http.StatusServiceUnavailable, cause: err})
 
 		return
@@ -41,6 +42,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphq
 
 	release, err := h.openCaller(r.Context())
 	if err != nil {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		h.reject(w, r, accepted{}, &rejection{status: http.StatusTooManyRequests, cause: err})
 
 		return

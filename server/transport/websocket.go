@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,7 @@ const (
 // serveWebSocket serves a connection until it is closed.
 func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	if err := h.openStream(); err != nil {
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		h.reject(w, r, accepted{}, &rejection{status: http.StatusServiceUnavailable, cause: err})
 
 		return
@@ -100,7 +101,7 @@ func (c *connection) run(acceptable bool) {
 
 	if acceptable {
 		c.goroutines.Go(c.watch)
-		c.readAll()
+		c.read()
 	} else {
 		c.end(closeProtocol, reasonProtocol)
 	}
