@@ -19,14 +19,8 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 )
 
-const (
-	// applyAttempts and applyBackoff bound how often a target that refuses
-	// without having changed anything is asked again.
-	applyAttempts = 4
-	applyBackoff  = 200 * time.Millisecond
-	// watchEvery is how often a rollout looks whether it is to stop.
-	watchEvery = 250 * time.Millisecond
-)
+// watchEvery is how often a deployment under way looks whether it is to stop.
+const watchEvery = 250 * time.Millisecond
 
 // carry carries one deployment on until its end, or until it waits.
 func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) (err error) {
@@ -104,7 +98,7 @@ func (e *Engine) cannotPlan(ctx context.Context, held *store.Held, d *db.Deploym
 // be told, in one transaction. It reports false when the deployment is not to
 // go on. One that has begun already goes on where it was.
 func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, plan planned) (started bool, err error) {
-	return started, e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, now *db.Deployment, steps map[step.Kind]*db.Step) error {
+	err = e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, now *db.Deployment, steps map[step.Kind]*db.Step) error {
 		started = false
 		actor := access.Engine().Actor
 		apply := steps[step.KindAPPLY]
@@ -150,6 +144,8 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 
 		return e.lines.Step(ctx, tx, now.ID, "apply", "applying")
 	})
+
+	return started, err
 }
 
 // takeUp records that an owner goes on with the step that another one, or it
@@ -171,69 +167,6 @@ func (e *Engine) takeUp(ctx context.Context, tx *store.Tx, held *store.Held, d *
 	}
 
 	return e.lines.Step(ctx, tx, d.ID, current.Name, said)
-}
-
-// apply tells the target what is wanted. It reports false when the deployment
-// is not to go on.
-func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, target deployer.Deployer, act deployer.Act) (bool, error) {
-	var (
-		applied deployer.Applied
-		err     error
-	)
-
-	for attempt := 1; ; attempt++ {
-		// Said again by every owner, also when it was done: the target has
-		// to know whom to listen to.
-		applied, err = target.Apply(ctx, act)
-		if err == nil {
-			break
-		}
-
-		switch {
-		case errors.Is(err, deployer.ErrFenced), ctx.Err() != nil:
-			return false, err
-		case errors.Is(err, deployer.ErrUnknown):
-			return false, e.unknown(ctx, held, d, step.KindAPPLY, err)
-		case attempt == applyAttempts:
-			return false, e.end(ctx, held, d, deployment.StatusERRORED, "the target did not take it: "+err.Error(), nil)
-		}
-
-		e.log.WarnContext(ctx, "the target did not take it, trying again", "deployment", d.ID, "attempt", attempt, "error", err)
-
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(applyBackoff << attempt):
-		}
-	}
-
-	return true, e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, _ *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
-		if steps[step.KindAPPLY].Status != step.StatusRUNNING {
-			return nil // an owner before us has stored it
-		}
-
-		actor := access.Engine().Actor
-		message := "taken by the target"
-
-		if applied.Unchanged {
-			message = "no change: the target has exactly this already"
-		}
-
-		if err := mark(ctx, tx, actor, d, steps[step.KindAPPLY], step.StatusSUCCEEDED, held.Epoch, message); err != nil {
-			return err
-		}
-
-		_, err := become(ctx, tx, actor, d, deployment.StatusVERIFYING, "", func(u *db.DeploymentUpdateOne) { u.SetEndpoints(applied.Endpoints) })
-		if err != nil {
-			return err
-		}
-
-		if err := mark(ctx, tx, actor, d, steps[step.KindROLLOUT], step.StatusRUNNING, held.Epoch, ""); err != nil {
-			return err
-		}
-
-		return e.lines.Step(ctx, tx, d.ID, "apply", append(applied.Changes, message)...)
-	})
 }
 
 // rollout watches until it works or does not.
@@ -271,14 +204,12 @@ func (e *Engine) rollout(ctx context.Context, held *store.Held, d *db.Deployment
 		if time.Since(watched) >= watchEvery {
 			watched = time.Now()
 
-			now, err := e.store.Read.Deployment.Get(ctx, d.ID)
+			now, err := e.now(ctx, d)
 			if err != nil {
-				return store.Classify(err)
+				return err
 			}
 
 			if now.StopRequestedAt != nil {
-				now.Edges = d.Edges
-
 				return e.stop(ctx, held, now)
 			}
 		}

@@ -206,6 +206,8 @@ func TestCancelAtEveryMoment(t *testing.T) {
 		w.checkRunning(t, "shop")
 	}
 
+	w.cancelledWhileApplying(t)
+
 	// While another one is under way: it never runs.
 	holder, err := w.deploy(ctx, "shop", "1.0.1", nil)
 	if err != nil {
@@ -233,6 +235,34 @@ func TestCancelAtEveryMoment(t *testing.T) {
 	w.checkRecord(t)
 }
 
+// cancelledWhileApplying cancels while the target is being told, which is no
+// safe point: it stops as soon as the target was told, and does not run.
+func (w *world) cancelledWhileApplying(t *testing.T) {
+	t.Helper()
+
+	ctx := t.Context()
+	free := w.seize(t, "shop")
+
+	d, err := w.deploy(ctx, "shop", "1.0.2", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := w.await(ctx, d.ID, 20*time.Second, applying); err != nil {
+		t.Fatal(err)
+	}
+
+	for i := range 2 * len(w.replicas) {
+		if err := w.cancel(ctx, i%len(w.replicas), d.ID); err != nil {
+			t.Error(err)
+		}
+	}
+
+	free()
+	w.cancelled(t, d.ID)
+	w.checkRunning(t, "shop")
+}
+
 // cancelled cancels, twice on each replica at once, and waits for the end.
 func (w *world) cancelled(t *testing.T, id string) deployment {
 	t.Helper()
@@ -256,6 +286,11 @@ func (w *world) cancelled(t *testing.T, id string) deployment {
 
 	if d.Status != "CANCELLED" || d.StatusReason == "" {
 		t.Errorf("deployment %s is %s (%s), want CANCELLED with what was applied", id, d.Status, d.StatusReason)
+	}
+
+	// It stays so when somebody says it again.
+	if err := w.cancel(t.Context(), 0, id); err != nil {
+		t.Errorf("cancel %s again: %v", id, err)
 	}
 
 	t.Logf("cancelled after %s: %s", time.Since(began).Round(time.Millisecond), d.StatusReason)

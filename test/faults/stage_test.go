@@ -197,6 +197,8 @@ type spoil struct {
 	// gate, when not nil, is where the call waits before anything is done;
 	// reached is closed when it is there.
 	gate, reached chan struct{}
+	// always: all calls are spoilt, not only the next one.
+	always bool
 }
 
 func newFaulty(d deployer.Deployer) *faulty {
@@ -224,7 +226,10 @@ func (f *faulty) take(method string) (s spoil, ok bool) {
 
 	f.asked[method]++
 	s, ok = f.spoilt[method]
-	delete(f.spoilt, method)
+
+	if !s.always {
+		delete(f.spoilt, method)
+	}
 
 	return s, ok
 }

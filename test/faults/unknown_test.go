@@ -204,13 +204,65 @@ func TestCancelWhileTheOutcomeIsNotKnown(t *testing.T) {
 
 		s.await(t, d.ID, entdeployment.StatusWAITING)
 
+		began := time.Now()
+
 		if _, err := s.engine.Cancel(admin(t), engine.Cancel{Deployment: d.ID}); err != nil {
 			t.Fatal(err)
 		}
 
 		s.await(t, d.ID, entdeployment.StatusCANCELLED)
+
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it was cancelled after %s", took)
+		}
+
 		s.runs(t, "1.0.0")
 	})
+}
+
+// Asked to stop while the target is told, it stops before it goes on, also
+// where nothing is left to do but to say so.
+func TestCancelWhileTheTargetIsTold(t *testing.T) {
+	t.Parallel()
+
+	for _, version := range []string{"1.0.0", "2.0.0"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, dialect string) {
+				t.Helper()
+
+				s := newStand(t, dialect)
+				gate, reached := make(chan struct{}), make(chan struct{})
+				s.next("Apply", spoil{gate: gate, reached: reached})
+
+				d, err := s.deploy(admin(t), "shop", version)
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				<-reached
+
+				if _, err := s.engine.Cancel(admin(t), engine.Cancel{Deployment: d.ID}); err != nil {
+					t.Fatal(err)
+				}
+
+				watched := s.calls("Rollout")
+				close(gate)
+
+				after := s.await(t, d.ID, entdeployment.StatusCANCELLED, entdeployment.StatusSUCCEEDED, entdeployment.StatusFAILED, entdeployment.StatusERRORED)
+				if after.Status != entdeployment.StatusCANCELLED || text(after.StatusReason) == "" {
+					t.Errorf("the deployment is %s (%s), want CANCELLED", after.Status, text(after.StatusReason))
+				}
+
+				if n := s.calls("Rollout") - watched; n > 0 {
+					t.Errorf("it was rolled out %d times after it was to stop", n)
+				}
+
+				s.runs(t, "1.0.0")
+				verify(t, s.store)
+			})
+		})
+	}
 }
 
 func TestNewerOneWaitsForAnOutcomeThatIsNotKnown(t *testing.T) {
@@ -331,4 +383,51 @@ func verify(t *testing.T, s *store.Store) {
 	}
 
 	replay(t, s)
+}
+
+func TestCancelWhileTheTargetRefuses(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, dialect string) {
+		t.Helper()
+
+		s := newStand(t, dialect)
+		s.next("Apply", spoil{err: errors.New("busy"), always: true})
+		before := s.calls("Apply")
+
+		d, err := s.deploy(admin(t), "shop", "2.0.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		s.asked(t, "Apply", before+2)
+
+		began := time.Now()
+
+		if _, err := s.engine.Cancel(admin(t), engine.Cancel{Deployment: d.ID}); err != nil {
+			t.Fatal(err)
+		}
+
+		s.await(t, d.ID, entdeployment.StatusCANCELLED)
+
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it was cancelled after %s", took)
+		}
+
+		s.runs(t, "1.0.0")
+	})
+}
+
+// asked waits until the method was called so often.
+func (s *stand) asked(t *testing.T, method string, n int) {
+	t.Helper()
+
+	for until := time.Now().Add(20 * time.Second); s.calls(method) < n; {
+		if time.Now().After(until) {
+			t.Fatalf("%s was called %d times, want %d", method, s.calls(method), n)
+		}
+
+		if err := pause(t.Context(), 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
