@@ -156,7 +156,7 @@ func (s *Store) try(ctx context.Context, body func(ctx context.Context, tx *Tx) 
 		return nil, err
 	}
 
-	for i := range len(tx.last) { // a function may register another
+	for i := 0; i < len(tx.last); i++ { //nolint:intrange // a function may register another
 		if err := tx.last[i](ctx); err != nil {
 			return nil, err
 		}
