@@ -21,12 +21,13 @@ type explainer struct {
 	plan func(ctx context.Context, statement string) ([]step, error)
 }
 
-// step is a node of a plan: how deep it stands, what it does, and the table
-// that it reads from the beginning to the end, if it does.
+// step is a node of a plan: how deep it stands and what it does; the table that
+// it reads, if it does, and whether from the beginning to the end.
 type step struct {
 	depth int
 	text  string
-	scans string
+	reads string
+	whole bool
 }
 
 // largeRows is from how many rows on a table is large. What is smaller (the
@@ -100,8 +101,9 @@ func sqlitePlan(conn *sql.Conn) func(ctx context.Context, statement string) ([]s
 			depths[node] = depths[parent] + 1
 			one := step{depth: depths[node], text: conditions.ReplaceAllString(detail, "")}
 
-			if name, found := strings.CutPrefix(detail, "SCAN "); found && !strings.Contains(detail, " USING ") {
-				one.scans = aliases[strings.Fields(name)[0]]
+			if words := strings.Fields(detail); len(words) > 1 && (words[0] == "SCAN" || words[0] == "SEARCH") {
+				one.reads = aliases[words[1]]
+				one.whole = words[0] == "SCAN" && !strings.Contains(detail, " USING ")
 			}
 
 			steps = append(steps, one)
@@ -205,12 +207,7 @@ func (n *postgresNode) steps(depth int) []step {
 		text += " on " + n.Relation
 	}
 
-	one := step{depth: depth, text: text}
-	if n.Type == "Seq Scan" {
-		one.scans = n.Relation
-	}
-
-	all := []step{one}
+	all := []step{{depth: depth, text: text, reads: n.Relation, whole: n.Type == "Seq Scan"}}
 	for i := range n.Plans {
 		all = append(all, n.Plans[i].steps(depth+1)...)
 	}
@@ -218,20 +215,32 @@ func (n *postgresNode) steps(depth int) []step {
 	return all
 }
 
-// shape writes a plan, and gives the large tables that it reads whole.
-func (e *explainer) shape(ctx context.Context, out *strings.Builder, statement string) (scanned []string, err error) {
+// shape writes a plan, and gives the large tables that it reads whole. How a
+// small table is read is left open: often one way is as good as another, and
+// which it is depends on chance.
+func (e *explainer) shape(ctx context.Context, out *strings.Builder, statement string) (whole []string, err error) {
 	steps, err := e.plan(ctx, statement)
 	if err != nil {
 		return nil, fmt.Errorf("%w:\n%s", err, statement)
 	}
 
+	small := -1 // how deep the small table stands whose reading is left out
+
 	for _, s := range steps {
+		if small >= 0 && s.depth > small {
+			continue
+		}
+
+		if small = -1; s.reads != "" && !e.large[s.reads] {
+			small, s.text = s.depth, "("+s.reads+")"
+		}
+
 		fmt.Fprintf(out, "    %s%s\n", strings.Repeat("  ", s.depth), s.text)
 
-		if e.large[s.scans] {
-			scanned = append(scanned, s.scans)
+		if s.whole && e.large[s.reads] {
+			whole = append(whole, s.reads)
 		}
 	}
 
-	return scanned, nil
+	return whole, nil
 }

@@ -134,12 +134,12 @@ func (e *explainer) check(t *testing.T, dialect, name string, statements []strin
 	for _, statement := range statements {
 		fmt.Fprintln(&out, columns.ReplaceAllString(statement, "SELECT … FROM "))
 
-		scanned, err := e.shape(t.Context(), &out, statement)
+		whole, err := e.shape(t.Context(), &out, statement)
 		if err != nil {
 			t.Fatal(err)
 		}
 
-		for _, table := range scanned {
+		for _, table := range whole {
 			t.Errorf("%s: all of %s is read for\n%s", name, table, statement)
 		}
 	}
@@ -171,12 +171,12 @@ func (e *explainer) refuse(t *testing.T, statements []string) {
 	}
 
 	for _, statement := range statements {
-		scanned, err := e.shape(t.Context(), new(strings.Builder), statement)
+		whole, err := e.shape(t.Context(), new(strings.Builder), statement)
 		if err != nil {
 			t.Fatal(err)
 		}
 
-		for _, table := range scanned {
+		for _, table := range whole {
 			t.Errorf("all of %s is read now and then, unasked, for\n%s", table, statement)
 		}
 	}

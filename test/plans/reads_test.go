@@ -7,7 +7,7 @@ import "github.com/shiplog/shiplog/test/bench/dataset"
 // history is large enough that a planner has a choice, and small enough that
 // the statistics are made of all rows and not of a sample: the same plans each
 // time.
-var history = dataset.Size{Services: 400, Versions: 6, Environments: 20, Deployments: 3, Events: 5_000, Logs: 1_500, LogLines: 20}
+var history = dataset.Size{Services: 150, Versions: 8, Environments: 20, Deployments: 2, Events: 1_500, Logs: 1_200, LogLines: 10}
 
 // read is a document of the portal.
 type read struct {
