@@ -67,12 +67,13 @@ func Analyze(ctx context.Context, s *store.Store) error {
 func bulk(ctx context.Context, conn *sql.Conn, embedded bool, tables []table) error {
 	before, after := []string{"SET session_replication_role = replica", "SET maintenance_work_mem = '256MB'"}, []string{"RESET session_replication_role"}
 	catalogue := `SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = $1
-		AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE contype IN ('p', 'u'))`
+		AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE contype IN ('p', 'u'))
+		ORDER BY (quote_ident(schemaname) || '.' || quote_ident(indexname))::regclass::oid`
 	write := copyIn
 
 	if embedded {
 		before, after = []string{"PRAGMA foreign_keys = OFF", "PRAGMA synchronous = OFF"}, []string{"PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}
-		catalogue = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = $1"
+		catalogue = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = $1 ORDER BY rowid"
 		write = insert
 	}
 
@@ -82,8 +83,10 @@ func bulk(ctx context.Context, conn *sql.Conn, embedded bool, tables []table) er
 			return fmt.Errorf("indexes of %s: %w", t.name, err)
 		}
 
-		for name, definition := range indexes {
-			before, after = append(before, `DROP INDEX "`+name+`"`), append(after, definition)
+		// Made again in the order in which they were: where two indexes would
+		// do, a planner may take the first.
+		for _, i := range indexes {
+			before, after = append(before, `DROP INDEX "`+i.name+`"`), append(after, i.definition)
 		}
 	}
 
@@ -119,22 +122,25 @@ func all(ctx context.Context, conn *sql.Conn, statements []string) error {
 	return nil
 }
 
-func indexesOf(ctx context.Context, conn *sql.Conn, catalogue, table string) (map[string]string, error) {
+// index is an index with the statement that makes it.
+type index struct{ name, definition string }
+
+func indexesOf(ctx context.Context, conn *sql.Conn, catalogue, table string) ([]index, error) {
 	rows, err := conn.QueryContext(ctx, catalogue, table)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 
-	found := map[string]string{}
+	var found []index
 
 	for rows.Next() {
-		var name, definition string
-		if err := rows.Scan(&name, &definition); err != nil {
+		var i index
+		if err := rows.Scan(&i.name, &i.definition); err != nil {
 			return nil, err
 		}
 
-		found[name] = definition
+		found = append(found, i)
 	}
 
 	return found, rows.Err()
