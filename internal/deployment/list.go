@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -92,6 +93,11 @@ func (f *Filter) Predicates(ctx context.Context, client *db.Client) ([]predicate
 
 	if len(f.Status) > 0 {
 		where = append(where, deployment.StatusIn(f.Status...))
+
+		// The unfinished are few and have an index of their own.
+		if !slices.ContainsFunc(f.Status, Final) {
+			where = append(where, deployment.FinishedAtIsNil())
+		}
 	}
 
 	if len(f.Kind) > 0 {
