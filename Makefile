@@ -73,15 +73,6 @@ migration: go-version ## write the next migration of both databases: make migrat
 	@$(GO) run ./test/withpostgres bash -c 'SHIPLOG_DEV_POSTGRES="$$SHIPLOG_TEST_POSTGRES&search_path=public" $(GO) run ./ent/migrations/write $(NAME)'
 
 # The linter is a module of its own, so that its requirements are not ours.
-# What must always hold: the import rule and the linters that are clean.
-CLEAN := depguard,gochecknoinits,bodyclose,rowserrcheck,nilnil,misspell,asciicheck,copyloopvar,durationcheck,makezero,unconvert
-
-.PHONY: lint-held
-lint-held: go-version
-	@$(GO) vet ./...
-	@$(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@bin/golangci-lint run --enable-only $(CLEAN) ./...
-
 .PHONY: lint
 lint: go-version ## lint
 	@echo "linting (the first time builds golangci-lint, some minutes)"
@@ -95,6 +86,6 @@ bench: build ## measure beside limits and goals, some 8 minutes; ARGS="-only act
 
 .PHONY: check
 check: ## what CI runs: generate with a clean diff, lint, build, tests, clients, demo
-	@set -e; for part in generate-check lint-held build demo-check test; do \
+	@set -e; for part in generate-check lint build demo-check test; do \
 	  echo "== $$part"; start=$$SECONDS; $(MAKE) --no-print-directory $$part; echo "== $$part took $$((SECONDS - start)) s"; \
 	done

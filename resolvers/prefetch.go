@@ -20,7 +20,7 @@ import (
 
 // want is what is asked for of objects of one type.
 type want struct {
-	ctx       context.Context
+	ctx       context.Context //nolint:containedctx // it lives as long as the call that makes it
 	oc        *graphql.OperationContext
 	typeName  string
 	selection ast.SelectionSet

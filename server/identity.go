@@ -119,8 +119,7 @@ func refuse(w http.ResponseWriter, status int, refusal *fault.Error) {
 	w.Header().Set("Content-Type", "application/graphql-response+json; charset=utf-8")
 	w.WriteHeader(status)
 
-	// The caller may be gone; there is nobody else to tell.
-	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{
+	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{ //nolint:errchkjson // the caller may be gone; there is nobody else to tell
 		"message": refusal.Message, "extensions": map[string]any{"code": refusal.Code},
 	}}})
 }

@@ -87,6 +87,5 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 
-	// The caller may be gone; there is nobody else to tell.
-	_ = json.NewEncoder(w).Encode(map[string]string{"status": text})
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": text}) //nolint:errchkjson // the caller may be gone; there is nobody else to tell
 }

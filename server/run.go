@@ -39,7 +39,7 @@ func Run(ctx context.Context, c Config, ready func(url string)) error {
 
 	log := slog.New(slog.NewJSONHandler(c.Log, nil))
 
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}

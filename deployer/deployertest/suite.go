@@ -58,7 +58,7 @@ type Target struct {
 }
 
 // Run runs the whole suite, each part on a target of its own.
-func Run(t *testing.T, make func(t *testing.T) Target) {
+func Run(t *testing.T, open func(t *testing.T) Target) {
 	t.Helper()
 
 	for name, part := range map[string]func(*testing.T, *owner){
@@ -83,7 +83,7 @@ func Run(t *testing.T, make func(t *testing.T) Target) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			target := make(t)
+			target := open(t)
 			part(t, &owner{
 				target: target, Deployer: target.Open(t),
 				unit: deployer.Unit{Service: "hello", Environment: "dev"},

@@ -157,21 +157,19 @@ func describe(service string, g generation, unchanged bool) []string {
 	}
 
 	var changes []string
+
 	for i, in := range g.Instances {
-		line := fmt.Sprintf("instance %d of %d (%s) is started", i+1, len(g.Instances), shown(service, in.Name))
-		var lineSb161 strings.Builder
-		for n, name := range slices.Sorted(maps.Keys(in.Ports)) {
-			if n == 0 {
-				lineSb161.WriteString(" on")
-			} else {
-				lineSb161.WriteString(" and")
-			}
+		var line strings.Builder
 
-			lineSb161.WriteString(fmt.Sprintf(" port %d (%s)", in.Ports[name], name))
+		fmt.Fprintf(&line, "instance %d of %d (%s) is started", i+1, len(g.Instances), shown(service, in.Name))
+
+		word := "on"
+		for _, name := range slices.Sorted(maps.Keys(in.Ports)) {
+			fmt.Fprintf(&line, " %s port %d (%s)", word, in.Ports[name], name)
+			word = "and"
 		}
-		line += lineSb161.String()
 
-		changes = append(changes, line)
+		changes = append(changes, line.String())
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(g.Ports)) {

@@ -205,6 +205,9 @@ func (s *shim) sweep() error {
 		deadline = deadline.Add(s.spec.Grace)
 	}
 
+	poll := time.NewTicker(reapPoll)
+	defer poll.Stop()
+
 	for {
 		end := !time.Now().Before(deadline)
 
@@ -224,7 +227,7 @@ func (s *shim) sweep() error {
 			return nil
 		}
 
-		time.Sleep(reapPoll)
+		<-poll.C
 	}
 }
 

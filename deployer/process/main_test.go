@@ -41,7 +41,8 @@ func TestMain(m *testing.M) {
 		case "test-app":
 			syscall.Exit(runApp(os.Args[2], os.Args[3:]))
 		case "test-server":
-			syscall.Exit(runServer(os.Args[2:]))
+			fmt.Fprintln(os.Stderr, runServer(os.Args[2:]))
+			syscall.Exit(1)
 		}
 	}
 
@@ -132,7 +133,9 @@ func serve(revision string) int {
 	go func() { ended <- server.ListenAndServe() }()
 
 	select {
-	case <-ended:
+	case err := <-ended:
+		fmt.Fprintln(os.Stderr, err)
+
 		return 1
 	case <-ctx.Done():
 	}
@@ -151,7 +154,7 @@ func count(limit string) {
 		return
 	}
 
-	out := bufio.NewWriter(os.Stdout)
+	out, pace := bufio.NewWriter(os.Stdout), time.Tick(time.Millisecond)
 	for i := 1; n == 0 || i <= n; i++ {
 		fmt.Fprintf(out, "number %d\n", i)
 
@@ -160,7 +163,7 @@ func count(limit string) {
 		}
 
 		if n == 0 {
-			time.Sleep(time.Millisecond) // the pace of the application under test
+			<-pace
 		}
 	}
 }

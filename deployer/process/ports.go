@@ -53,7 +53,7 @@ func (d *Deployer) reserve(port int) (bool, error) {
 		return false, fmt.Errorf("reserve a port: %w", err)
 	}
 
-	listener, err := net.Listen("tcp", address(port))
+	listener, err := net.Listen("tcp", address(port)) //nolint:noctx // binding a port of loopback waits for nobody
 	if err != nil {
 		return false, d.release(port) // somebody else's, whatever the reason
 	}

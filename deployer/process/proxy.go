@@ -95,7 +95,7 @@ func (p *proxy) serve(ctx context.Context, woken <-chan struct{}) error {
 	failing := false
 
 	for {
-		end, err := p.look()
+		end, err := p.look(ctx)
 		if end {
 			return nil
 		}
@@ -118,7 +118,7 @@ func (p *proxy) serve(ctx context.Context, woken <-chan struct{}) error {
 
 // look takes new routes and what is ready among them, and says that it has. It
 // reports whether the proxy is to end.
-func (p *proxy) look() (bool, error) {
+func (p *proxy) look(ctx context.Context) (bool, error) {
 	var now routes
 
 	found, err := readJSON(routesFile(p.dir), &now)
@@ -131,7 +131,7 @@ func (p *proxy) look() (bool, error) {
 	}
 
 	p.routes = now
-	failed := p.listen()
+	failed := p.listen(ctx)
 
 	for port, l := range p.listening {
 		var ready []string
@@ -159,7 +159,7 @@ func (p *proxy) look() (bool, error) {
 }
 
 // listen opens and closes listeners, and gives the ports that it cannot open.
-func (p *proxy) listen() map[int]string {
+func (p *proxy) listen(ctx context.Context) map[int]string {
 	failed := map[int]string{}
 
 	for port := range p.routes.Ports {
@@ -167,14 +167,14 @@ func (p *proxy) listen() map[int]string {
 			continue
 		}
 
-		l, err := net.Listen("tcp", address(port))
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address(port))
 		if err != nil {
 			failed[port] = err.Error()
 
 			continue
 		}
 
-		p.listening[port] = newListening(l, p.slots, p.log)
+		p.listening[port] = newListening(ctx, l, p.slots, p.log)
 	}
 
 	for port, l := range p.listening {
@@ -220,6 +220,7 @@ func (p *proxy) close() {
 // closed, until one of their ends closes them.
 type listening struct {
 	listener net.Listener
+	cancel   context.CancelFunc
 	log      *slog.Logger
 	slots    chan struct{}
 	ready    atomic.Pointer[[]string]
@@ -227,14 +228,17 @@ type listening struct {
 	accepts  sync.WaitGroup
 }
 
-func newListening(l net.Listener, slots chan struct{}, log *slog.Logger) *listening {
-	n := &listening{listener: l, slots: slots, log: log}
-	n.accepts.Go(n.accept)
+func newListening(ctx context.Context, l net.Listener, slots chan struct{}, log *slog.Logger) *listening {
+	ctx, cancel := context.WithCancel(ctx)
+	n := &listening{listener: l, cancel: cancel, slots: slots, log: log}
+	n.accepts.Go(func() { n.accept(ctx) })
 
 	return n
 }
 
 func (l *listening) close() {
+	l.cancel()
+
 	if err := l.listener.Close(); err != nil {
 		l.log.Error("close a listener", "error", err)
 	}
@@ -242,7 +246,7 @@ func (l *listening) close() {
 	l.accepts.Wait()
 }
 
-func (l *listening) accept() {
+func (l *listening) accept(ctx context.Context) {
 	for {
 		conn, err := l.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -252,7 +256,11 @@ func (l *listening) accept() {
 		if err != nil {
 			// Out of descriptors: they come back.
 			l.log.Error("accept", "error", err)
-			time.Sleep(proxyGlance)
+
+			select {
+			case <-time.After(proxyGlance):
+			case <-ctx.Done():
+			}
 
 			continue
 		}
@@ -262,7 +270,7 @@ func (l *listening) accept() {
 			// The process ends with its connections; nobody waits for one.
 			go func() {
 				defer func() { <-l.slots }()
-				l.lead(conn)
+				l.lead(ctx, conn)
 			}()
 		default:
 			l.drop(conn)
@@ -270,8 +278,12 @@ func (l *listening) accept() {
 	}
 }
 
-// lead joins a connection to the next ready instance that takes it.
-func (l *listening) lead(client net.Conn) {
+// lead joins a connection to the next ready instance that takes it. One that
+// was accepted is led on even when the port is closed meanwhile; it only waits
+// for another instance no longer.
+func (l *listening) lead(ctx context.Context, client net.Conn) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+
 	for range keepTrying {
 		ready := l.ready.Load()
 		if ready == nil || len(*ready) == 0 {
@@ -282,7 +294,7 @@ func (l *listening) lead(client net.Conn) {
 		for i := range *ready {
 			to := (*ready)[(turn+uint64(i))%uint64(len(*ready))]
 
-			server, err := net.DialTimeout("tcp", to, dialTimeout)
+			server, err := dialer.DialContext(context.WithoutCancel(ctx), "tcp", to)
 			if err == nil {
 				join(client, server)
 
@@ -291,7 +303,13 @@ func (l *listening) lead(client net.Conn) {
 		}
 
 		// What was ready is gone; the next look may know better.
-		time.Sleep(proxyGlance)
+		select {
+		case <-time.After(proxyGlance):
+		case <-ctx.Done():
+			l.drop(client)
+
+			return
+		}
 	}
 
 	l.drop(client)

@@ -137,7 +137,7 @@ func (d *Deployer) raise(dir unitDir, u deployer.Unit, g generation) error {
 			return err
 		}
 
-		if _, err := d.spawn("process-shim", string(r.dir), "shim.log"); err != nil {
+		if err := d.spawn("process-shim", string(r.dir), "shim.log"); err != nil {
 			return err
 		}
 	}

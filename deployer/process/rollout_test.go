@@ -346,7 +346,7 @@ func TestProxyWithoutReadyInstanceClosesConnections(t *testing.T) {
 		return nil
 	})
 
-	if _, err := http.Get(applied.Endpoints["http"]); err == nil { //nolint:bodyclose,noctx // it has to fail
+	if _, err := http.Get(applied.Endpoints["http"]); err == nil {
 		t.Error("somebody answers")
 	}
 }

@@ -92,9 +92,7 @@ func (d *Deployer) route(dir unitDir, a *anchor) (int64, error) {
 		return 0, fmt.Errorf("forget the dead proxy: %w", err)
 	}
 
-	_, err = d.spawn("process-proxy", dir.proxy(), "proxy.log")
-
-	return now.Revision, err
+	return now.Revision, d.spawn("process-proxy", dir.proxy(), "proxy.log")
 }
 
 // wantedRoutes leads to the serving generation; the ports of one that is on
@@ -158,7 +156,10 @@ func stopProxy(dir unitDir) (bool, error) {
 
 // acknowledged waits a little for the proxy to have taken the revision.
 func acknowledged(dir unitDir, revision int64) (proxyState, bool) {
-	for end := time.Now().Add(ackWait); ; time.Sleep(ackPoll) {
+	poll := time.NewTicker(ackPoll)
+	defer poll.Stop()
+
+	for end := time.Now().Add(ackWait); ; <-poll.C {
 		var s proxyState
 		if _, err := readJSON(proxyStateFile(dir.proxy()), &s); err == nil && s.Revision >= revision {
 			return s, true

@@ -23,39 +23,35 @@ import (
 )
 
 // runServer is a server that is going to be killed: it carries the act in the
-// file out again and again.
-func runServer(args []string) int {
+// file out again and again, and ends with an error alone.
+func runServer(args []string) error {
 	data, err := os.ReadFile(args[1])
 	if err != nil {
-		return 1
+		return err
 	}
 
 	var act deployer.Act
 	if err := json.Unmarshal(data, &act); err != nil {
-		return 1
+		return err
 	}
 
 	exe, err := os.Executable()
 	if err != nil {
-		return 1
+		return err
 	}
 
 	d, err := New(Config{Dir: args[0], Program: []string{exe}, Grace: 2 * time.Second, Drain: time.Millisecond})
 	if err != nil {
-		return 1
+		return err
 	}
 
 	for {
 		if _, err := d.Apply(context.Background(), act); err != nil && !errors.Is(err, deployer.ErrFenced) {
-			fmt.Fprintln(os.Stderr, err)
-
-			return 1
+			return err
 		}
 
 		if _, err := d.Rollout(context.Background(), act); err != nil && !errors.Is(err, deployer.ErrFenced) {
-			fmt.Fprintln(os.Stderr, err)
-
-			return 1
+			return err
 		}
 	}
 }

@@ -16,14 +16,14 @@ import (
 const maxOwnLog = 64 << 10
 
 // spawn starts a detached process that looks after dir, unless there is one.
-// It reports whether it did. The caller holds the unit's lock.
+// The caller holds the unit's lock.
 //
 // The lock is taken here and handed down locked, so that it is never free
 // between the decision and the life of the process.
-func (d *Deployer) spawn(subcommand, dir, logName string) (spawned bool, err error) {
+func (d *Deployer) spawn(subcommand, dir, logName string) (err error) {
 	lock, ok, err := tryLock(filepath.Join(dir, "lock"))
 	if err != nil || !ok {
-		return false, err
+		return err
 	}
 
 	defer func() { err = errors.Join(err, lock.Close()) }()
@@ -37,7 +37,7 @@ func (d *Deployer) spawn(subcommand, dir, logName string) (spawned bool, err err
 
 	log, err := os.OpenFile(logPath, flags, fileMode)
 	if err != nil {
-		return false, fmt.Errorf("open the log of %s: %w", subcommand, err)
+		return fmt.Errorf("open the log of %s: %w", subcommand, err)
 	}
 
 	defer func() { err = errors.Join(err, log.Close()) }()
@@ -54,7 +54,7 @@ func (d *Deployer) spawn(subcommand, dir, logName string) (spawned bool, err err
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {
-		return false, fmt.Errorf("start %s: %w", subcommand, err)
+		return fmt.Errorf("start %s: %w", subcommand, err)
 	}
 
 	d.mu.Lock()
@@ -64,10 +64,10 @@ func (d *Deployer) spawn(subcommand, dir, logName string) (spawned bool, err err
 	// It is reaped by pid when it has ended; no goroutine waits for a process
 	// that outlives the server.
 	if err := cmd.Process.Release(); err != nil {
-		return true, fmt.Errorf("let go of %s: %w", subcommand, err)
+		return fmt.Errorf("let go of %s: %w", subcommand, err)
 	}
 
-	return true, nil
+	return nil
 }
 
 // detachedEnvironment keeps the small processes small.

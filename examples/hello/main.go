@@ -25,7 +25,7 @@ import (
 // answers its readiness probe with 503 for ever).
 var (
 	version   = "0.0.0"
-	behaviour = "good"
+	behaviour = "good" //nolint:gochecknoglobals // set by the linker, as version is
 )
 
 const (
@@ -133,6 +133,7 @@ func routes(s settings) http.Handler {
 				name = "stranger"
 			}
 
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			fmt.Fprintf(w, "%s, %s, from hello %s\n", s.Greeting, name, s.Version)
 		})
 	}

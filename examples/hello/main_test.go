@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -57,8 +58,8 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	ended := make(chan error, 1)
 
 	go func() {
-		ended <- serve(ctx, log.New(writer, "", 0), settings{Version: "1.0.0", Port: "0", Ready: true})
-		writer.Close()
+		err := serve(ctx, log.New(writer, "", 0), settings{Version: "1.0.0", Port: "0", Ready: true})
+		ended <- errors.Join(err, writer.Close())
 	}()
 
 	line := make([]byte, 256)

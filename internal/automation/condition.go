@@ -99,16 +99,18 @@ func compileCondition(env *cel.Env, expression string) (cel.Program, error) {
 
 // conditionFault gives the first problem with its place.
 func conditionFault(issues *cel.Issues) error {
-	for _, e := range issues.Errors() {
-		if e.Location.Line() < 1 {
-			return fault.Invalid("condition", "is not a CEL expression: %s", firstLine(e.Message))
-		}
-
-		return fault.Invalid("condition", "is not a CEL expression (line %d, column %d): %s; known are version {name, commit, ref, author, builtAt, labels, images}, service {name, owner, labels}, environment and source {name, tier, rank, labels}, deployment {kind}",
-			e.Location.Line(), e.Location.Column()+1, firstLine(e.Message))
+	problems := issues.Errors()
+	if len(problems) == 0 {
+		return fault.Invalid("condition", "is not a CEL expression")
 	}
 
-	return fault.Invalid("condition", "is not a CEL expression")
+	e := problems[0]
+	if e.Location.Line() < 1 {
+		return fault.Invalid("condition", "is not a CEL expression: %s", firstLine(e.Message))
+	}
+
+	return fault.Invalid("condition", "is not a CEL expression (line %d, column %d): %s; known are version {name, commit, ref, author, builtAt, labels, images}, service {name, owner, labels}, environment and source {name, tier, rank, labels}, deployment {kind}",
+		e.Location.Line(), e.Location.Column()+1, firstLine(e.Message))
 }
 
 func firstLine(s string) string {

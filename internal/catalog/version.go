@@ -228,14 +228,18 @@ func (c *Catalog) register(ctx context.Context, tx *store.Tx, of *db.Service, ca
 		return registered{}, err
 	}
 
-	var from *string
+	var (
+		kind         version.WorkloadKind
+		digest, from *string
+	)
 
-	kind, digest := version.WorkloadKindNONE, (*string)(nil)
 	if cand.Workload == nil {
-		if kind, digest, from, err = inheritedWorkload(ctx, tx, of.ID, cand.builtAt); err != nil {
-			return registered{}, err
-		}
-	} else if kind, digest, err = putWorkload(ctx, tx, cand.workload); err != nil {
+		kind, digest, from, err = inheritedWorkload(ctx, tx, of.ID, cand.builtAt)
+	} else {
+		kind, digest, err = putWorkload(ctx, tx, cand.workload)
+	}
+
+	if err != nil {
 		return registered{}, err
 	}
 

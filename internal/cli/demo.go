@@ -37,7 +37,7 @@ Examples:
 }
 
 // Run plays the story. An interrupt is a normal end, except with --exit.
-func (c *demoCommand) Run(ctx context.Context, s *session, line *commands, program Program) error {
+func (c *demoCommand) Run(ctx context.Context, s *session, line *commands, program Program) (err error) {
 	hello, err := helloDirectory(c.Hello)
 	if err != nil {
 		return err
@@ -47,7 +47,8 @@ func (c *demoCommand) Run(ctx context.Context, s *session, line *commands, progr
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+
+	defer func() { err = errors.Join(err, log.Close()) }()
 
 	began := time.Now()
 	server := startServer(ctx, program, ServeOptions{
@@ -121,7 +122,7 @@ func (c *demoCommand) openLog() (*os.File, error) {
 		return nil, fmt.Errorf("the data directory: %w", err)
 	}
 
-	log, err := os.OpenFile(filepath.Join(c.Data, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	log, err := os.OpenFile(filepath.Join(c.Data, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the server's log: %w", err)
 	}

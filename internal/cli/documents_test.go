@@ -8,6 +8,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 func loadSchema(t *testing.T) *ast.Schema {
@@ -50,7 +51,7 @@ func TestDocumentsAreValid(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			parsed, problems := gqlparser.LoadQuery(schema, text)
+			parsed, problems := gqlparser.LoadQueryWithRules(schema, text, rules.NewDefaultRules())
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}

@@ -50,7 +50,7 @@ func (c *logsCommand) Run(ctx context.Context, s *session) error {
 
 	return s.waiting(ctx, func(ctx context.Context) error {
 		if c.Last > 0 {
-			if err := c.last(ctx, s, p, &follow); err != nil || !c.Follow {
+			if err := c.last(ctx, s, &follow); err != nil || !c.Follow {
 				return err
 			}
 		}
@@ -60,7 +60,7 @@ func (c *logsCommand) Run(ctx context.Context, s *session) error {
 }
 
 // last prints the end of the log and lets the following begin after it.
-func (c *logsCommand) last(ctx context.Context, s *session, p *printer, f *follow) error {
+func (c *logsCommand) last(ctx context.Context, s *session, f *follow) error {
 	type answer struct {
 		Deployment *struct {
 			Logs struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 // TestRequestsFitTheSchema gives every command all its flags and checks what it
@@ -164,7 +165,7 @@ func TestRequestsFitTheSchema(t *testing.T) {
 func fits(t *testing.T, schema *ast.Schema, query string, variables map[string]any) {
 	t.Helper()
 
-	document, problems := gqlparser.LoadQuery(schema, query)
+	document, problems := gqlparser.LoadQueryWithRules(schema, query, rules.NewDefaultRules())
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

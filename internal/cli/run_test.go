@@ -77,9 +77,10 @@ func TestUsage(t *testing.T) {
 func TestHelpTeaches(t *testing.T) {
 	t.Parallel()
 
+	first, _, _ := strings.Cut(exitHelp, "\n")
 	for _, args := range [][]string{{}, {"--help"}} {
 		code, out, _ := run(t, args...)
-		if code != exitOK || !strings.Contains(out, exitHelp[:strings.Index(exitHelp, "\n")]) {
+		if code != exitOK || !strings.Contains(out, first) {
 			t.Errorf("%v ended with %d:\n%s", args, code, out)
 		}
 

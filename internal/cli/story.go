@@ -171,7 +171,7 @@ func (t *story) score(version, startup string) (string, error) {
 	filled := strings.NewReplacer(`"@BINARY@"`, binary, "@STARTUP@", startup).Replace(string(template))
 	path := filepath.Join(t.work, "hello-"+version+".yaml")
 
-	if err := os.WriteFile(path, []byte(filled), 0o640); err != nil {
+	if err := os.WriteFile(path, []byte(filled), 0o600); err != nil {
 		return "", fmt.Errorf("write the workload: %w", err)
 	}
 

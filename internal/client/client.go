@@ -81,7 +81,7 @@ func New(config Config) (*Client, error) {
 
 	return &Client{
 		endpoint: endpoint.String(), socket: socket.String(), header: header,
-		http:   &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()},
+		http:   &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}, //nolint:forcetypeassert // net/http documents it
 		timing: defaultTiming(config.RetryFor),
 	}, nil
 }

@@ -113,7 +113,7 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // follow subscribes and returns the cursors that came.
-func follow(t *testing.T, ctx context.Context, f *fake, tune func(*timing), stopAt string) ([]string, error) {
+func follow(ctx context.Context, t *testing.T, f *fake, tune func(*timing), stopAt string) ([]string, error) {
 	t.Helper()
 
 	f.t = t
@@ -157,7 +157,7 @@ func TestSubscribeResumesAfterTheLastResult(t *testing.T) {
 		func(p peer) { p.send(typePing, ""); p.next("4"); p.send(typeComplete, ""); p.untilGone() },
 	}}
 
-	came, err := follow(t, t.Context(), f, nil, "")
+	came, err := follow(t.Context(), t, f, nil, "")
 	if err != nil || !slices.Equal(came, []string{"1", "2", "3", "4"}) {
 		t.Errorf("came %v, %v", came, err)
 	}
@@ -175,7 +175,7 @@ func TestSubscribeNoticesASilentConnection(t *testing.T) {
 		func(p peer) { p.next("2"); p.send(typeComplete, "") },
 	}}
 
-	came, err := follow(t, t.Context(), f, func(timing *timing) {
+	came, err := follow(t.Context(), t, f, func(timing *timing) {
 		timing.ping, timing.silence = 20*time.Millisecond, 100*time.Millisecond
 	}, "")
 	if err != nil || !slices.Equal(came, []string{"1", "2"}) {
@@ -192,7 +192,7 @@ func TestSubscribeTriesAgainWhenTheServerSaysSo(t *testing.T) {
 		func(p peer) { p.next("2"); p.send(typeComplete, "") },
 	}}
 
-	came, err := follow(t, t.Context(), f, nil, "")
+	came, err := follow(t.Context(), t, f, nil, "")
 	if err != nil || !slices.Equal(came, []string{"1", "2"}) || !slices.Equal(f.afters, []any{nil, "1"}) {
 		t.Errorf("came %v, asked after %v, %v", came, f.afters, err)
 	}
@@ -219,7 +219,7 @@ func TestSubscribeReturnsRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			_, err := follow(t, t.Context(), &fake{scripts: []func(peer){tc.script}}, nil, "")
+			_, err := follow(t.Context(), t, &fake{scripts: []func(peer){tc.script}}, nil, "")
 
 			var refused *Error
 			if !errors.As(err, &refused) || refused.Code != tc.code {
@@ -233,14 +233,14 @@ func TestSubscribeEndsWithItsCallbackAndItsContext(t *testing.T) {
 	t.Parallel()
 
 	f := &fake{scripts: []func(peer){func(p peer) { p.next("1", "2"); p.untilGone() }}}
-	if came, err := follow(t, t.Context(), f, nil, "2"); !errors.Is(err, errEnough) || len(came) != 2 {
+	if came, err := follow(t.Context(), t, f, nil, "2"); !errors.Is(err, errEnough) || len(came) != 2 {
 		t.Errorf("came %v, %v, want the callback's error", came, err)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	f = &fake{scripts: []func(peer){func(p peer) { p.next("1"); cancel(); p.untilGone() }}}
 
-	if _, err := follow(t, ctx, f, nil, ""); !errors.Is(err, context.Canceled) {
+	if _, err := follow(ctx, t, f, nil, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want the context's error", err)
 	}
 }
@@ -251,7 +251,7 @@ func TestSubscribeGivesUp(t *testing.T) {
 	cut := func(peer) {}
 	f := &fake{scripts: slices.Repeat([]func(peer){cut}, 100)}
 
-	_, err := follow(t, t.Context(), f, func(timing *timing) {
+	_, err := follow(t.Context(), t, f, func(timing *timing) {
 		timing.retryFor, timing.maxDelay = 50*time.Millisecond, 10*time.Millisecond
 	}, "")
 

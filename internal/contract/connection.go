@@ -6,7 +6,7 @@ import (
 	"github.com/shiplog/shiplog/internal/page"
 )
 
-// The connections of the contract.
+// ServiceConnection and those that follow are the connections of the contract.
 type (
 	ServiceConnection     = page.Page[*db.Service]
 	ServiceEdge           = page.Edge[*db.Service]

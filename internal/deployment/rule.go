@@ -148,7 +148,8 @@ func (e *Engine) putRule(ctx context.Context, tx *store.Tx, caller access.Caller
 	}
 
 	now := store.Now()
-	after := want
+
+	var after *db.Rule
 
 	if before == nil {
 		ruleID, err := id.New(id.Rule)

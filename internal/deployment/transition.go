@@ -7,7 +7,6 @@ import (
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/step"
-	"github.com/shiplog/shiplog/internal/access"
 	"github.com/shiplog/shiplog/internal/fault"
 	"github.com/shiplog/shiplog/internal/journal"
 	"github.com/shiplog/shiplog/internal/store"
@@ -193,13 +192,4 @@ func outcomeLine(to deployment.Status, reason string) string {
 	}
 
 	return string(to) + ": " + reason
-}
-
-// callerOrEngine is who acts: the caller of a request, else Shiplog itself.
-func callerOrEngine(ctx context.Context) journal.Actor {
-	if caller, err := access.From(ctx); err == nil {
-		return caller.Actor
-	}
-
-	return access.Engine().Actor
 }

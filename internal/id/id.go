@@ -35,7 +35,7 @@ const (
 
 const suffixLen = 26
 
-var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding) //nolint:gochecknoglobals // a constant, safe for concurrent use
 
 // New makes an identifier of the kind.
 func New(kind Kind) (string, error) {

@@ -22,7 +22,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gowebpki/jcs"
@@ -41,7 +40,7 @@ const Version = 1
 const Topic = "journal"
 
 // genesis is the hash before the first entry.
-var genesis = strings.Repeat("0", 64)
+const genesis = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // Kinds of actors.
 const (

@@ -38,8 +38,8 @@ const (
 
 // The places in these are what is stored: only ever append.
 var (
-	streams = []Stream{Step, Container, Cluster}
-	phases  = []Phase{Rollout, Runtime}
+	streams = []Stream{Step, Container, Cluster} //nolint:gochecknoglobals // a constant
+	phases  = []Phase{Rollout, Runtime}          //nolint:gochecknoglobals // a constant
 
 	errChunk = errors.New("a damaged log chunk")
 )

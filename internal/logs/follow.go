@@ -145,7 +145,7 @@ func (r *Reader) next(ctx context.Context, wait bool) (part Part, ok bool, err e
 			}
 		}
 
-		if part, any := r.take(segment, limit); any {
+		if part, some := r.take(segment, limit); some {
 			return part, true, nil
 		}
 
@@ -170,9 +170,9 @@ func (r *Reader) limit(st state) (limit int64, final bool) {
 	return st.last, st.end != nil && r.cursor >= *st.end
 }
 
-// take moves the cursor over the segment's entries up to the limit; any is
+// take moves the cursor over the segment's entries up to the limit; some is
 // false when none of them passes the filter.
-func (r *Reader) take(s *Segment, limit int64) (part Part, any bool) {
+func (r *Reader) take(s *Segment, limit int64) (part Part, some bool) {
 	whole := r.cursor < s.First && s.Last <= limit && len(s.Lines) <= r.opts.MaxLines
 	gap, lines := s.after(r.cursor)
 	last := s.Last

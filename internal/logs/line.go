@@ -95,7 +95,9 @@ func clean(lines []Line, redact func(string) string) []Line {
 			line.Text = redact(line.Text)
 		}
 
-		for text, rest, more := "", line.Text, true; more; {
+		for rest, more := line.Text, true; more; {
+			var text string
+
 			text, rest, more = strings.Cut(rest, "\n")
 			one := line
 			one.Text, one.Truncated = cut(valid(text), line.Truncated && !more)

@@ -13,8 +13,6 @@ import (
 )
 
 //go:fix inline
-func at(seq int64) *int64 { return new(seq) }
-
 func TestPage(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -42,16 +40,16 @@ func TestPage(t *testing.T) {
 			next, prev  bool
 		}{
 			{"from the start", logs.PageQuery{First: 10}, 1, 10, 10, 0, true, false},
-			{"over the gap", logs.PageQuery{After: at(45), First: 10}, 46, 56, 10, 1, true, true},
-			{"the gap at the end belongs to the next page", logs.PageQuery{After: at(45), First: 5}, 46, 50, 5, 0, true, true},
-			{"to the end", logs.PageQuery{After: at(4990), First: 50}, 4991, 5000, 10, 0, false, true},
-			{"exactly to the end", logs.PageQuery{After: at(4990), First: 10}, 4991, 5000, 10, 0, false, true},
-			{"after the end", logs.PageQuery{After: at(5000), First: 10}, 0, 0, 0, 0, false, true},
+			{"over the gap", logs.PageQuery{After: new(int64(45)), First: 10}, 46, 56, 10, 1, true, true},
+			{"the gap at the end belongs to the next page", logs.PageQuery{After: new(int64(45)), First: 5}, 46, 50, 5, 0, true, true},
+			{"to the end", logs.PageQuery{After: new(int64(4990)), First: 50}, 4991, 5000, 10, 0, false, true},
+			{"exactly to the end", logs.PageQuery{After: new(int64(4990)), First: 10}, 4991, 5000, 10, 0, false, true},
+			{"after the end", logs.PageQuery{After: new(int64(5000)), First: 10}, 0, 0, 0, 0, false, true},
 			{"the last", logs.PageQuery{Last: 1000}, 4001, 5000, 1000, 0, false, true},
-			{"the last before", logs.PageQuery{Before: at(55), Last: 5}, 49, 54, 5, 1, true, true},
-			{"before the start", logs.PageQuery{Before: at(1), Last: 5}, 0, 0, 0, 0, true, false},
-			{"all that is before", logs.PageQuery{Before: at(4), Last: 5}, 1, 3, 3, 0, true, false},
-			{"between", logs.PageQuery{After: at(10), Before: at(14), First: 9}, 11, 13, 3, 0, true, true},
+			{"the last before", logs.PageQuery{Before: new(int64(55)), Last: 5}, 49, 54, 5, 1, true, true},
+			{"before the start", logs.PageQuery{Before: new(int64(1)), Last: 5}, 0, 0, 0, 0, true, false},
+			{"all that is before", logs.PageQuery{Before: new(int64(4)), Last: 5}, 1, 3, 3, 0, true, false},
+			{"between", logs.PageQuery{After: new(int64(10)), Before: new(int64(14)), First: 9}, 11, 13, 3, 0, true, true},
 			{"at most a thousand", logs.PageQuery{First: 100000}, 1, 1001, 1000, 1, true, false},
 			{"filtered", logs.PageQuery{First: 3, Filter: logs.Filter{Contains: "99"}}, 99, 299, 3, 1, true, false},
 			{"filtered, from the end", logs.PageQuery{Last: 2, Filter: logs.Filter{Contains: "line 77"}}, 778, 779, 2, 0, false, true},
@@ -83,7 +81,7 @@ func TestPage(t *testing.T) {
 			}
 		}
 
-		for field, query := range map[string]logs.PageQuery{"after": {After: at(5001), First: 1}, "before": {Before: at(5002), Last: 1}} {
+		for field, query := range map[string]logs.PageQuery{"after": {After: new(int64(5001)), First: 1}, "before": {Before: new(int64(5002)), Last: 1}} {
 			if _, err := l.Page(t.Context(), s.Read, d, query); !fault.Is(err, fault.Stale) {
 				t.Errorf("%s beyond the end: %v", field, err)
 			}

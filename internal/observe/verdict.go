@@ -25,45 +25,60 @@ func Verdict(applied *Applied, seen deployer.Observation, err error, known func(
 		return placement.DriftUNREACHABLE
 	}
 
-	var same, sameVersion, other, foreign bool // what runs, by content
-
-	ready, desired := 0, 0
-
-	for _, c := range seen.Contents {
-		switch {
-		case applied != nil && !applied.Undeploy && c.Digest == applied.Digest:
-			same = true
-			ready, desired = ready+c.Ready, desired+c.Desired
-		case !known(c.Version):
-			foreign = true
-		case applied != nil && c.Version == applied.Version:
-			sameVersion = true
-		default:
-			other = true
-		}
-	}
-
-	nothing := !same && !sameVersion && !other && !foreign
+	is := compare(applied, seen, known)
 
 	switch {
-	case applied == nil && nothing:
+	case applied == nil && is.nothing():
 		return ""
 	case applied != nil && !applied.Final:
 		return placement.DriftROLLING
-	case applied == nil, foreign && !same:
+	case applied == nil, is.foreign && !is.same:
 		return placement.DriftUNKNOWN_VERSION
-	case applied.Undeploy && nothing:
+	case applied.Undeploy && is.nothing():
 		return placement.DriftIN_SYNC
-	case nothing, same && ready == 0 && desired > 0 && !other && !sameVersion && !foreign:
+	case is.nothing(), is.alone() && is.ready == 0 && is.desired > 0:
 		return placement.DriftMISSING
-	case same && !other && !sameVersion && !foreign && ready >= desired:
+	case is.alone() && is.ready >= is.desired:
 		return placement.DriftIN_SYNC
-	case same:
+	case is.same:
 		// Some are not ready, or others are still there beside them.
 		return placement.DriftROLLING
-	case sameVersion && !other:
+	case is.sameVersion && !is.other:
 		return placement.DriftCONFIG_DIFFERS
 	}
 
 	return placement.DriftVERSION_DIFFERS
+}
+
+// comparison is what runs, beside what was applied.
+type comparison struct {
+	same, sameVersion, other, foreign bool
+	// Of what is the same.
+	ready, desired int
+}
+
+func (c comparison) nothing() bool { return !c.same && !c.beside() }
+
+// beside reports whether something else than what was applied runs.
+func (c comparison) beside() bool { return c.sameVersion || c.other || c.foreign }
+
+// alone reports whether what was applied runs, and nothing else.
+func (c comparison) alone() bool { return c.same && !c.beside() }
+
+func compare(applied *Applied, seen deployer.Observation, known func(version string) bool) (is comparison) {
+	for _, c := range seen.Contents {
+		switch {
+		case applied != nil && !applied.Undeploy && c.Digest == applied.Digest:
+			is.same = true
+			is.ready, is.desired = is.ready+c.Ready, is.desired+c.Desired
+		case !known(c.Version):
+			is.foreign = true
+		case applied != nil && c.Version == applied.Version:
+			is.sameVersion = true
+		default:
+			is.other = true
+		}
+	}
+
+	return is
 }

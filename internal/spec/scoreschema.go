@@ -17,7 +17,7 @@ import (
 // scoreSchema is the schema of score.dev/v1b1 as score-go ships it, compiled
 // when it is first needed: score-go's own Validate compiles it on every call,
 // which takes longer than all the rest of a registration.
-var scoreSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+var scoreSchema = sync.OnceValues(func() (*jsonschema.Schema, error) { //nolint:gochecknoglobals // a constant once compiled
 	compiled, err := jsonschema.CompileString("", schema.ScoreSchemaV1b1)
 	if err != nil {
 		return nil, fmt.Errorf("compile the Score schema: %w", err)

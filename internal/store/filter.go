@@ -30,8 +30,7 @@ func anyOf(postgres bool, values []string) (text string, arg any) {
 		return " = ANY (?)", pq.StringArray(values)
 	}
 
-	// Identifiers and names are valid UTF-8: it always marshals.
-	raw, _ := json.Marshal(values) //nolint:errchkjson
+	raw, _ := json.Marshal(values) //nolint:errchkjson // identifiers and names are valid UTF-8: it always marshals
 
 	return " IN (SELECT value FROM json_each(?))", string(raw)
 }

@@ -28,7 +28,7 @@ func (s *Store) NewQuery(text string, args ...any) *Query {
 func (q *Query) Add(text string, args ...any) *Query {
 	for i, part := range strings.Split(text, "?") {
 		if i > 0 {
-			q.args = append(q.args, args[i-1])
+			q.args = append(q.args, args[i-1]) //nolint:gosec // there is an argument for each ?
 
 			if q.postgres {
 				q.text.WriteString("$" + strconv.Itoa(len(q.args)))

@@ -57,7 +57,7 @@ func (tx *Tx) Raw() entsql.ExecQuerier { return tx.raw }
 // Embedded reports whether the database is SQLite.
 func (tx *Tx) Embedded() bool { return tx.store.Embedded() }
 
-// Lock, as a predicate of an ent query, locks the rows that it reads until the
+// Lock locks, as a predicate of an ent query, the rows that it reads until the
 // transaction ends. Rows that refer to them can still be inserted.
 func (tx *Tx) Lock(s *entsql.Selector) {
 	if !tx.Embedded() {

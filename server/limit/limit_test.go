@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/shiplog/shiplog/internal/fault"
 	"github.com/shiplog/shiplog/server/limit"
@@ -164,7 +165,7 @@ func TestCost(t *testing.T) {
 		{query: "{ items(first: -5) { nodes { id } } }", cost: 1},
 		{query: "{ __schema { types { name } } a: __type(name: \"Query\") { name } }", cost: 2 * config.IntrospectionCost},
 	} {
-		doc, errs := gqlparser.LoadQuery(parsed, c.query)
+		doc, errs := gqlparser.LoadQueryWithRules(parsed, c.query, rules.NewDefaultRules())
 		if errs != nil {
 			t.Fatalf("%s: %v", c.query, errs)
 		}
@@ -175,8 +176,9 @@ func TestCost(t *testing.T) {
 		}
 	}
 
-	doc, errs := gqlparser.LoadQuery(parsed,
-		"{ items(first: 2000000000) { nodes { items(first: 2000000000) { nodes { items(first: 2000000000) { nodes { id } } } } } } }")
+	doc, errs := gqlparser.LoadQueryWithRules(parsed,
+		"{ items(first: 2000000000) { nodes { items(first: 2000000000) { nodes { items(first: 2000000000) { nodes { id } } } } } } }",
+		rules.NewDefaultRules())
 	if errs != nil {
 		t.Fatal(errs)
 	}

@@ -32,6 +32,7 @@ func (c Config) CheckTokens(query string) (int, error) {
 			nesting++
 		case lexer.BraceR, lexer.BracketR, lexer.ParenR:
 			nesting--
+		default: // the others do not nest
 		}
 
 		if nesting > maxNesting {

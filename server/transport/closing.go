@@ -111,7 +111,7 @@ func closeBody(code int, reason string) []byte {
 		}
 	}
 
-	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
+	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...) //nolint:gosec // close codes are below 5000
 }
 
 // closeOf gives the close code and reason for an admission that was refused

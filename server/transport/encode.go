@@ -14,17 +14,19 @@ import (
 // encodes payloads to be shared uses it, so that they are the same bytes as
 // those of an operation that is executed for one viewer.
 func AppendResponse(dst []byte, resp *graphql.Response) ([]byte, error) {
+	var err error
+
 	start := len(dst)
 
 	dst = append(dst, '{')
 
 	if len(resp.Errors) > 0 {
-		errs, err := appendJSON(append(dst, `"errors":`...), resp.Errors)
-		if err != nil {
+		dst = append(dst, `"errors":`...)
+		if dst, err = appendJSON(dst, resp.Errors); err != nil {
 			return dst[:start], fmt.Errorf("encode errors: %w", err)
 		}
 
-		dst = append(errs, ',')
+		dst = append(dst, ',')
 	}
 
 	if resp.Data != nil {
@@ -34,12 +36,12 @@ func AppendResponse(dst []byte, resp *graphql.Response) ([]byte, error) {
 	}
 
 	if len(resp.Extensions) > 0 {
-		extensions, err := appendJSON(append(dst, `"extensions":`...), resp.Extensions)
-		if err != nil {
+		dst = append(dst, `"extensions":`...)
+		if dst, err = appendJSON(dst, resp.Extensions); err != nil {
 			return dst[:start], fmt.Errorf("encode extensions: %w", err)
 		}
 
-		dst = append(extensions, ',')
+		dst = append(dst, ',')
 	}
 
 	if dst[len(dst)-1] == ',' {

@@ -26,8 +26,9 @@ func (r *rejection) Error() string { return r.cause.Error() }
 
 func (r *rejection) Unwrap() error { return r.cause }
 
-func reject(status int, code fault.Code, format string, args ...any) error {
-	return &rejection{status: status, cause: fault.New(code, format, args...)}
+// reject refuses what is invalid by HTTP's rules.
+func reject(status int, format string, args ...any) error {
+	return &rejection{status: status, cause: fault.New(fault.InvalidInput, format, args...)}
 }
 
 // serveHTTP serves POST and GET, with one answer or an event stream.
@@ -39,7 +40,7 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 	accept := negotiate(r.Header.Values("Accept"))
 	if accept.plain == "" && !accept.events {
-		h.reject(w, r, accept, reject(http.StatusNotAcceptable, fault.InvalidInput,
+		h.reject(w, r, accept, reject(http.StatusNotAcceptable,
 			"accept %s, %s or %s", typeResponse, typeJSON, typeEvents))
 
 		return
@@ -63,7 +64,7 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodGet && kind == ast.Mutation:
 			w.Header().Set("Allow", http.MethodPost)
-			h.reject(w, r, accept, reject(http.StatusMethodNotAllowed, fault.InvalidInput, "send mutations by POST"))
+			h.reject(w, r, accept, reject(http.StatusMethodNotAllowed, "send mutations by POST"))
 
 			return
 		case kind == ast.Subscription && !accept.events:
@@ -121,7 +122,7 @@ func (h *Handler) readParams(w http.ResponseWriter, r *http.Request) (*graphql.R
 	default:
 		w.Header().Set("Allow", "GET, POST")
 
-		return nil, reject(http.StatusMethodNotAllowed, fault.InvalidInput, "use GET or POST")
+		return nil, reject(http.StatusMethodNotAllowed, "use GET or POST")
 	}
 }
 
@@ -130,18 +131,18 @@ func (h *Handler) readParams(w http.ResponseWriter, r *http.Request) (*graphql.R
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || name != typeJSON {
-		return nil, reject(http.StatusUnsupportedMediaType, fault.InvalidInput, "send Content-Type: %s", typeJSON)
+		return nil, reject(http.StatusUnsupportedMediaType, "send Content-Type: %s", typeJSON)
 	}
 
 	if charset, given := params["charset"]; given && !isUTF8(charset) {
-		return nil, reject(http.StatusUnsupportedMediaType, fault.InvalidInput, "send the body in UTF-8")
+		return nil, reject(http.StatusUnsupportedMediaType, "send the body in UTF-8")
 	}
 
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, reject(http.StatusUnsupportedMediaType, fault.InvalidInput, "send the body without Content-Encoding")
+		return nil, reject(http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
 	}
 
-	tooLarge := reject(http.StatusRequestEntityTooLarge, fault.InvalidInput,
+	tooLarge := reject(http.StatusRequestEntityTooLarge,
 		"the body is larger than %d bytes", h.config.MaxBody)
 	if r.ContentLength > h.config.MaxBody {
 		w.Header().Set("Connection", "close")
@@ -151,7 +152,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 
 	control := http.NewResponseController(w)
 	if err := control.SetReadDeadline(time.Now().Add(h.config.ReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, reject(http.StatusBadRequest, fault.InvalidInput, "the body cannot be read")
+		return nil, reject(http.StatusBadRequest, "the body cannot be read")
 	}
 
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.config.MaxBody))
@@ -164,16 +165,16 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		case errors.As(err, &limit):
 			return nil, tooLarge
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, reject(http.StatusRequestTimeout, fault.InvalidInput,
+			return nil, reject(http.StatusRequestTimeout,
 				"the body did not arrive within %s", h.config.ReadTimeout)
 		default:
-			return nil, reject(http.StatusBadRequest, fault.InvalidInput, "the body cannot be read")
+			return nil, reject(http.StatusBadRequest, "the body cannot be read")
 		}
 	}
 
 	// The deadline would otherwise pass for a client that went away.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, reject(http.StatusBadRequest, fault.InvalidInput, "the body cannot be read")
+		return nil, reject(http.StatusBadRequest, "the body cannot be read")
 	}
 
 	return body, nil
@@ -241,7 +242,7 @@ func (h *Handler) write(w http.ResponseWriter, status int, mediaType string, res
 
 	w.WriteHeader(status)
 
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // JSON that no browser takes for a page: nosniff
 		return // The client went away; net/http closes the connection.
 	}
 }

@@ -50,7 +50,7 @@ type message struct {
 	params *graphql.RawParams
 }
 
-var errMessage = errors.New(reasonInvalidMessage)
+var errMessage = errors.New("invalid message")
 
 // decodeMessage reads a message. Everything that the protocol does not
 // describe is an error, which never repeats what was sent.

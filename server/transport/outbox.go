@@ -268,7 +268,7 @@ func appendHeader(dst []byte, opcode byte, size int) []byte {
 
 	switch {
 	case size <= inByte:
-		return append(dst, opcode, byte(size))
+		return append(dst, opcode, byte(size)) //nolint:gosec // at most inByte
 	case size <= inTwo:
 		return binary.BigEndian.AppendUint16(append(dst, opcode, two), uint16(size))
 	default:

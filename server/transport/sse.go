@@ -64,7 +64,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphq
 	}
 
 	if errs != nil {
-		stream.end(h.executor.DispatchError(r.Context(), errs).Errors)
+		_ = stream.end(h.executor.DispatchError(r.Context(), errs).Errors) // the stream ends in any case
 
 		return
 	}
@@ -139,7 +139,7 @@ func (h *Handler) pull(ctx context.Context, oc *graphql.OperationContext, pulls 
 	// the stream.
 	defer func() {
 		if value := recover(); value != nil {
-			h.refuse(ctx, recovered(value))
+			h.executor.refusal(ctx, recovered(value))
 		}
 	}()
 

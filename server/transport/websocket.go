@@ -86,7 +86,7 @@ func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		handler: h, request: r, socket: socket, conn: socket.NetConn(), out: newOutbox(h.config.Outbox),
 		ctx: ctx, cancel: cancel, operations: map[string]*operation{}, release: func() {},
 	}
-	c.run(slices.Contains(offered, protocol))
+	c.run(slices.Contains(offered, protocol)) //nolint:contextcheck // the connection carries its own
 }
 
 // run reads until the connection ends, and returns when everything has.

@@ -275,27 +275,23 @@ func (a *api) matrix(at *time.Time) map[place]string {
 }
 
 func difference(got, want map[place]string) string {
-	text := ""
+	var text strings.Builder
 
-	var textSb279 strings.Builder
 	for _, p := range slices.SortedFunc(maps.Keys(want), func(a, b place) int {
 		return slices.Compare([]string{a.service, a.environment}, []string{b.service, b.environment})
 	}) {
 		if got[p] != want[p] {
-			textSb279.WriteString(fmt.Sprintf("\n%s in %s is %q, want %q", p.service, p.environment, got[p], want[p]))
+			fmt.Fprintf(&text, "\n%s in %s is %q, want %q", p.service, p.environment, got[p], want[p])
 		}
 	}
-	text += textSb279.String()
 
-	var textSb287 strings.Builder
 	for p := range got {
 		if _, ok := want[p]; !ok {
-			textSb287.WriteString(fmt.Sprintf("\n%s in %s is %q, want nothing", p.service, p.environment, got[p]))
+			fmt.Fprintf(&text, "\n%s in %s is %q, want nothing", p.service, p.environment, got[p])
 		}
 	}
-	text += textSb287.String()
 
-	return text
+	return text.String()
 }
 
 // stop is a stop of a journey.

@@ -300,9 +300,9 @@ func someOf(schema *ast.Schema, of *ast.Type) any {
 		return t.EnumValues[0].Name
 	case ast.InputObject:
 		return object{"reference": "registry.example/a:1"}
+	default:
+		return "one"
 	}
-
-	return "one"
 }
 
 // badValues gives all that is bad for one value.

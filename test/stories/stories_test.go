@@ -25,14 +25,21 @@ func builds() map[string]string {
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 // buildAndRun puts the binaries in front of the PATH and runs the tests.
-func buildAndRun(m *testing.M) int {
+func buildAndRun(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "shiplog-stories-")
 	if err != nil {
 		log.Print(err)
 
 		return 1
 	}
-	defer os.RemoveAll(dir)
+
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			log.Print(err)
+
+			code = 1
+		}
+	}()
 
 	if err := build(dir); err != nil {
 		log.Print(err)
