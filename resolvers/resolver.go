@@ -19,7 +19,7 @@ type Resolver struct {
 	Logs    *logs.Logs
 	Hub     *live.Hub
 	// LastEventID gives the cursor with which the client of an event stream
-	// came back, "" for none. It stands in for `after`.
+	// came back, "" for none. It goes before `after`.
 	LastEventID func(ctx context.Context) string
 }
 

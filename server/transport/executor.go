@@ -244,18 +244,19 @@ func (e *Executor) guarded(handler graphql.ResponseHandler) graphql.ResponseHand
 	}
 }
 
-// DispatchError makes the answer of a request that was not executed.
+// DispatchError makes the answer of a request that was not executed. The
+// extensions see it like all others, with an operation context: an empty one
+// when it never came to an operation.
 func (e *Executor) DispatchError(ctx context.Context, list gqlerror.List) *graphql.Response {
-	return e.inner.DispatchError(ctx, list)
-}
-
-// refusal makes that answer out of any error; one of GraphQL keeps its path.
-// Extensions see an operation context also where there is no operation yet.
-func (e *Executor) refusal(ctx context.Context, err error) *graphql.Response {
 	if !graphql.HasOperationContext(ctx) {
 		ctx = graphql.WithOperationContext(ctx, &graphql.OperationContext{})
 	}
 
+	return e.inner.DispatchError(ctx, list)
+}
+
+// refusal makes that answer out of any error; one of GraphQL keeps its path.
+func (e *Executor) refusal(ctx context.Context, err error) *graphql.Response {
 	shown, ok := errors.AsType[*gqlerror.Error](err)
 	if !ok {
 		shown = gqlerror.Wrap(err)
@@ -303,7 +304,7 @@ func refuse(err error) gqlerror.List { return gqlerror.List{gqlerror.Wrap(err)} 
 // subscription do not repeat it: they are encoded once for many viewers.
 func tellCost(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	resp := next(ctx)
-	if resp == nil || !graphql.HasOperationContext(ctx) {
+	if resp == nil {
 		return resp
 	}
 

@@ -64,7 +64,8 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphq
 	}
 
 	if errs != nil {
-		_ = stream.end(h.executor.DispatchError(r.Context(), errs).Errors) // the stream ends in any case
+		ctx := graphql.WithOperationContext(r.Context(), oc)
+		_ = stream.end(h.executor.DispatchError(ctx, errs).Errors) // the stream ends in any case
 
 		return
 	}

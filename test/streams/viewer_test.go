@@ -52,8 +52,10 @@ type viewer struct {
 	url, transport, deployment string
 	// after is the cursor to go on from, "" for the start.
 	after string
-	// header says it by Last-Event-ID instead of an argument.
+	// header says it by Last-Event-ID and repeats the argument that it began
+	// with, as browsers do; that is the first cursor it was told.
 	header bool
+	began  string
 	// until is OUTCOME when empty.
 	until string
 	// dial connects; a plain connection when nil.
@@ -84,8 +86,13 @@ func (v *viewer) follow(ctx context.Context) error {
 
 func (v *viewer) payload() []byte {
 	variables := map[string]any{"deployment": v.deployment}
-	if v.after != "" && !v.header {
-		variables["after"] = v.after
+	after := v.after
+	if v.header {
+		after = v.began
+	}
+
+	if after != "" {
+		variables["after"] = after
 	}
 
 	if v.until != "" {
@@ -128,6 +135,9 @@ func (v *viewer) take(raw []byte) error {
 	}
 
 	v.after = b.Cursor
+	if v.began == "" {
+		v.began = b.Cursor
+	}
 
 	return nil
 }

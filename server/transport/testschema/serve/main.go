@@ -1,6 +1,6 @@
 // Command serve serves the test schema on a free loopback port, which it
-// prints, until it is told to stop: the published clients' tests run against
-// it where there is no Shiplog.
+// prints, until it is told to stop: for the published clients' tests of what no
+// setting of Shiplog brings about.
 package main
 
 import (
