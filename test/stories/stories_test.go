@@ -92,8 +92,13 @@ func TestStories(t *testing.T) {
 
 	for _, dialect := range []string{"sqlite", "postgres"} {
 		for _, script := range scripts {
-			t.Run(dialect+"/"+strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
-				t.Parallel()
+			name := strings.TrimSuffix(filepath.Base(script), ".txtar")
+			t.Run(dialect+"/"+name, func(t *testing.T) {
+				// The demo comes back to the port that it had. Stories beside it
+				// wish for the same one, and might have it by then.
+				if name != "demo" {
+					t.Parallel()
+				}
 
 				database := storetest.URL(t, dialect)
 				testscript.Run(t, testscript.Params{
