@@ -134,7 +134,7 @@ func routes(s settings) http.Handler {
 			}
 
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			fmt.Fprintf(w, "%s, %s, from hello %s\n", s.Greeting, name, s.Version)
+			fmt.Fprintf(w, "%s, %s, from hello %s\n", s.Greeting, name, s.Version) //nolint:gosec // plain text
 		})
 	}
 

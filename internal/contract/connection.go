@@ -6,7 +6,7 @@ import (
 	"github.com/shiplog/shiplog/internal/page"
 )
 
-// ServiceConnection and those that follow are the connections of the contract.
+//nolint:revive // one comment for all: the connections of the contract, and their edges
 type (
 	ServiceConnection     = page.Page[*db.Service]
 	ServiceEdge           = page.Edge[*db.Service]

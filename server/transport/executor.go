@@ -68,11 +68,11 @@ func (c ExecutorConfig) Validate() error {
 	}
 
 	if c.CacheBytes < 0 {
-		return fmt.Errorf("CacheBytes must not be negative, not %d", c.CacheBytes)
+		return fmt.Errorf("value of CacheBytes must not be negative, not %d", c.CacheBytes)
 	}
 
 	if c.Timeout <= 0 || c.MaxOperations <= 0 {
-		return fmt.Errorf("Timeout and MaxOperations must be positive, not %s and %d", c.Timeout, c.MaxOperations)
+		return fmt.Errorf("values of Timeout and MaxOperations must be positive, not %s and %d", c.Timeout, c.MaxOperations)
 	}
 
 	if c.Report == nil {

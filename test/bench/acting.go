@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// act is how long it took from sending registerVersion until…
+// act is how long it took from sending registerVersion until something.
 type act struct {
 	// …the decision was stored and answered, the deployment began to act, its
 	// process ran, and a subscriber had the process' first line.

@@ -159,8 +159,7 @@ func requests(ctx context.Context, z dataset.Size, server, limit string, only []
 }
 
 func finished(address, path, document string, variables object) []byte {
-	// Maps of strings always marshal.
-	body, _ := json.Marshal(object{"query": document, "variables": variables}) //nolint:errchkjson
+	body, _ := json.Marshal(object{"query": document, "variables": variables}) //nolint:errchkjson // maps of strings always marshal
 
 	return request(address, path, token, body)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -40,7 +41,7 @@ func startup(ctx context.Context, s *stage) error {
 
 	what := fmt.Sprintf(" with %s deployments", count(float64(size.Total())))
 	s.add(row{
-		what: "start to ready" + what, figures: "median " + span(median(took)) + " of " + fmt.Sprint(starts),
+		what: "start to ready" + what, figures: "median " + span(median(took)) + " of " + strconv.Itoa(starts),
 		goals: []goal{atMost("", median(took), time.Second)},
 	})
 	s.add(row{

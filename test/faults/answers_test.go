@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -33,13 +34,15 @@ func creations(w *world, source string) []creation {
 		{"createService", "service { id }", func(n int) map[string]any {
 			return map[string]any{"name": fmt.Sprintf("service-%d", n)}
 		}, func(ctx context.Context, s *store.Store) (int, error) { return s.Read.Service.Query().Count(ctx) }},
-		{"createEnvironment", "environment { id }", environment,
-			func(ctx context.Context, s *store.Store) (int, error) { return s.Read.Environment.Query().Count(ctx) }},
+		{
+			"createEnvironment", "environment { id }", environment,
+			func(ctx context.Context, s *store.Store) (int, error) { return s.Read.Environment.Query().Count(ctx) },
+		},
 		{"setConfiguration", "configuration { id }", func(n int) map[string]any {
-			return map[string]any{"service": "other", "content": map[string]any{"variables": map[string]any{"N": fmt.Sprint(n)}}}
+			return map[string]any{"service": "other", "content": map[string]any{"variables": map[string]any{"N": strconv.Itoa(n)}}}
 		}, func(ctx context.Context, s *store.Store) (int, error) { return s.Read.Configuration.Query().Count(ctx) }},
 		{"registerVersion", "version { id }", func(n int) map[string]any {
-			return map[string]any{"service": "other", "version": fmt.Sprintf("2.0.%d", n), "commit": fmt.Sprintf("%040x", n), "image": "registry.example/other:" + fmt.Sprint(n)}
+			return map[string]any{"service": "other", "version": fmt.Sprintf("2.0.%d", n), "commit": fmt.Sprintf("%040x", n), "image": "registry.example/other:" + strconv.Itoa(n)}
 		}, func(ctx context.Context, s *store.Store) (int, error) { return s.Read.Version.Query().Count(ctx) }},
 		{"reportCheck", "check { id }", func(n int) map[string]any {
 			return map[string]any{"service": "shop", "version": "1.0.0", "name": fmt.Sprintf("check-%d", n), "result": "PASSED"}
@@ -167,7 +170,7 @@ func (w *world) occupy(t *testing.T) deployment {
 		t.Fatal(err)
 	}
 
-	document["metadata"].(map[string]any)["annotations"] = map[string]any{"shiplog.dev/startup-timeout": "10m"} //nolint:forcetypeassert // made by late
+	document["metadata"].(map[string]any)["annotations"] = map[string]any{"shiplog.dev/startup-timeout": "10m"}
 
 	if err := w.registerScore(ctx, "shop", "2.0.0", document); err != nil {
 		t.Fatal(err)
@@ -215,7 +218,7 @@ func (w *world) lose(t *testing.T, p *proxy, s *store.Store, c creation, n int, 
 	ctx := t.Context()
 	input := c.input(n)
 	input["idempotencyKey"] = uuid.NewString()
-	v.key = []byte(input["idempotencyKey"].(string)) //nolint:forcetypeassert // made above
+	v.key = []byte(input["idempotencyKey"].(string))
 	what := fmt.Sprintf("%s, answer %d lost (reset: %t)", c.mutation, v.lose, v.rst)
 
 	before, err := c.count(ctx, s)

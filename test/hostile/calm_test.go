@@ -195,20 +195,3 @@ func (a *api) fewest() gauges {
 
 	return fewest
 }
-
-// together does it n times at the same time.
-func (a *api) together(n int, do func(i int)) {
-	done := make(chan struct{})
-
-	for i := range n {
-		go func() {
-			defer func() { done <- struct{}{} }()
-
-			do(i)
-		}()
-	}
-
-	for range n {
-		<-done
-	}
-}

@@ -66,6 +66,3 @@ func buildAndRun(m *testing.M) int {
 
 	return m.Run()
 }
-
-// long says whether the large sizes are wanted.
-func long() bool { return os.Getenv("SHIPLOG_FAULTS") == "long" }

@@ -46,7 +46,7 @@ func (e *explainer) count(ctx context.Context, catalogue string) error {
 	for tables.Next() {
 		var name string
 		if err := tables.Scan(&name); err != nil {
-			return errors.Join(err, tables.Close())
+			return errors.Join(err, tables.Close()) //nolint:sqlclosecheck // the one connection is needed below
 		}
 
 		names = append(names, name)

@@ -14,6 +14,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -65,7 +66,7 @@ func talk(args []string) int {
 				return 1
 			}
 
-			time.Sleep(max(time.Until(due), 5*time.Millisecond)) // the pace of the application under test
+			<-time.After(max(time.Until(due), 5*time.Millisecond)) // the pace of the application under test
 		}
 
 		fmt.Fprintf(out, "number %d at %d\n", n, time.Now().UnixMicro())
@@ -88,7 +89,7 @@ func wild() int {
 	fmt.Print("10%\r20%\r30%\n")
 	fmt.Print("dos\r\n")
 	fmt.Print(strings.Repeat("no newline ", 200))
-	time.Sleep(3 * time.Second) // as if for minutes
+	<-time.After(3 * time.Second) // as if for minutes
 	fmt.Print(strings.Repeat("still none ", 9000))
 	fmt.Println("\nend")
 
@@ -108,7 +109,9 @@ func becomeReady() int {
 	signal.Notify(signals, syscall.SIGTERM)
 
 	select {
-	case <-ended:
+	case err := <-ended:
+		log.Print(err)
+
 		return 1
 	case <-signals:
 		return 0

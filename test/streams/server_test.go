@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/shiplog/shiplog/internal/store/storetest"
 	"github.com/shiplog/shiplog/server"
@@ -167,44 +166,6 @@ func (a *api) status(deployment string) string {
 	a.ask(`query ($id: ID!) { deployment(id: $id) { status } }`, map[string]any{"id": deployment}, &data)
 
 	return data.Deployment.Status
-}
-
-// streams is how many are open.
-func (a *api) streams() string {
-	a.t.Helper()
-
-	response, err := http.Get(a.url + "/metrics")
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer response.Body.Close()
-
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(response.Body); err != nil {
-		a.t.Fatal(err)
-	}
-
-	for line := range bytes.Lines(text.Bytes()) {
-		if number, ok := bytes.CutPrefix(line, []byte("shiplog_streams ")); ok {
-			return string(bytes.TrimSpace(number))
-		}
-	}
-
-	return "?"
-}
-
-// until waits for the condition.
-func until(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-
-	for deadline := time.Now().Add(patience); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for", what)
-		}
-	}
 }
 
 func freePort(t testing.TB) int {

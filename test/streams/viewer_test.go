@@ -99,7 +99,7 @@ func (v *viewer) payload() []byte {
 		variables["until"] = v.until
 	}
 
-	raw, _ := json.Marshal(map[string]any{"query": document, "variables": variables})
+	raw, _ := json.Marshal(map[string]any{"query": document, "variables": variables}) //nolint:errchkjson // strings and numbers always marshal
 
 	return raw
 }
@@ -242,11 +242,18 @@ func (v *viewer) followEvents(ctx context.Context) error {
 
 		text = bytes.TrimSuffix(text, []byte("\n"))
 
-		if field, ok := bytes.CutPrefix(text, []byte("event: ")); ok {
+		name, field, _ := bytes.Cut(text, []byte(": "))
+
+		switch {
+		case string(name) == "event":
 			kind, id = string(field), ""
-		} else if field, ok := bytes.CutPrefix(text, []byte("id: ")); ok {
+		case string(name) == "id":
 			id = string(field)
-		} else if field, ok := bytes.CutPrefix(text, []byte("data: ")); ok && kind == "next" {
+		case string(name) == "data" && kind == "complete":
+			v.completed = true
+
+			return nil
+		case string(name) == "data" && kind == "next":
 			if err := v.take(field); err != nil {
 				return err
 			}
@@ -254,10 +261,6 @@ func (v *viewer) followEvents(ctx context.Context) error {
 			if id != v.after {
 				return fmt.Errorf("the event has the id %q, its batch the cursor %q", id, v.after)
 			}
-		} else if ok && kind == "complete" {
-			v.completed = true
-
-			return nil
 		}
 	}
 }

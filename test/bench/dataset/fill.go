@@ -147,7 +147,7 @@ func indexesOf(ctx context.Context, conn *sql.Conn, catalogue, table string) ([]
 }
 
 func copyIn(ctx context.Context, tx *sql.Tx, t table) error {
-	statement, err := tx.PrepareContext(ctx, pq.CopyIn(t.name, t.columns...))
+	statement, err := tx.PrepareContext(ctx, pq.CopyIn(t.name, t.columns...)) //nolint:staticcheck // it quotes the names
 	if err != nil {
 		return err
 	}

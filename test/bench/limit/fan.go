@@ -193,8 +193,7 @@ func (f *Fan) show(batch []string) {
 
 // frame is a WebSocket message with the lines.
 func frame(lines []string) []byte {
-	// Strings always marshal.
-	body, _ := json.Marshal(lines) //nolint:errchkjson
+	body, _ := json.Marshal(lines) //nolint:errchkjson // strings always marshal
 	body = append(append([]byte(`{"id":"1","type":"next","payload":{"data":{"logs":`), body...), "}}}"...)
 
 	head := []byte{0x81, byte(len(body))}
