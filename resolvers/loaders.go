@@ -117,6 +117,8 @@ type loaders struct {
 	checks        loader[[]*db.Check]       // by deployment
 	images        loader[[]*db.Image]       // by version
 	decisions     loader[[]*db.Decision]    // by version
+	// where versions are now, by version
+	placementsOfVersion loader[[]*deployment.Placement]
 	// by the key of their arguments
 	placementsOf loader[[]*deployment.Placement]
 	checksOf     loader[[]*db.Check]
@@ -313,7 +315,8 @@ func (r *Resolver) newLoaders() *loaders {
 		decisions: many(func(ctx context.Context, ids []string) ([]*db.Decision, error) {
 			return c.Decision.Query().Where(store.AnyOf(decision.FieldVersionID, ids)).Order(decision.ByCreatedAt(), decision.ByID()).All(ctx)
 		}, func(v *db.Decision) string { return v.VersionID }),
-		placementsOf: mapped(r.placementsByKey),
-		checksOf:     mapped(r.checksByKey),
+		placementsOfVersion: many(r.Engine.PlacementsOfVersions, func(p *deployment.Placement) string { return value(p.RecordedVersionID) }),
+		placementsOf:        mapped(r.placementsByKey),
+		checksOf:            mapped(r.checksByKey),
 	}
 }

@@ -228,8 +228,7 @@ func (w want) versions(rows []*db.Version) error {
 	)
 
 	for _, f := range w.fields("placements") {
-		keys := keysOf(rows, func(v *db.Version) string { return keyWith(v.ServiceID, w.atOf(f)) })
-		errs = errors.Join(errs, l.placementsOf.prefetch(w.ctx, keys), w.placementsBehind(f, keys))
+		errs = errors.Join(errs, w.versionPlacements(f, rows, ids))
 	}
 
 	for _, f := range w.fields("checks") {
@@ -239,6 +238,27 @@ func (w want) versions(rows []*db.Version) error {
 	}
 
 	return errs
+}
+
+// versionPlacements prefetches where versions are, and what is asked for there.
+func (w want) versionPlacements(f graphql.CollectedField, rows []*db.Version, ids []string) error {
+	at := w.atOf(f)
+
+	var err error
+	if at == "" {
+		err = load(w.ctx).placementsOfVersion.prefetch(w.ctx, ids)
+	} else {
+		err = load(w.ctx).placementsOf.prefetch(w.ctx, keysOf(rows, func(v *db.Version) string { return keyWith(v.ServiceID, at) }))
+	}
+
+	var all []*deployment.Placement
+
+	for _, v := range rows {
+		found, failed := versionPlacements(w.ctx, v, at)
+		all, err = append(all, found...), errors.Join(err, failed)
+	}
+
+	return errors.Join(err, want{ctx: w.ctx, oc: w.oc, typeName: "Placement", selection: f.Selections}.placements(all))
 }
 
 func (w want) deployments(rows []*db.Deployment) error {

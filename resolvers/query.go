@@ -112,11 +112,10 @@ func (q query) Version(ctx context.Context, service, name string) (*db.Version, 
 		return nil, err
 	}
 
-	v, err := orNull(catalog.FindVersion(ctx, q.Store.Read, "name", s, name))
+	v, err := orNull(catalog.FindVersionAlone(ctx, q.Store.Read, "name", s, name))
 	if v != nil {
 		load(ctx).service.keep(s.ID, s)
 		load(ctx).version.keep(v.ID, v)
-		load(ctx).images.keep(v.ID, v.Edges.Images)
 	}
 
 	return v, err

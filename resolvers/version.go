@@ -60,7 +60,22 @@ func (f versionFields) Checks(ctx context.Context, v *db.Version, environment *s
 }
 
 func (f versionFields) Placements(ctx context.Context, v *db.Version, at *time.Time) ([]*deployment.Placement, error) {
-	all, err := load(ctx).placementsOf.Load(ctx, keyWith(v.ServiceID, atKey(at)))
+	found, err := versionPlacements(ctx, v, atKey(at))
+	if err != nil {
+		return nil, err
+	}
+
+	return found, wanted(ctx, "Placement").placements(found)
+}
+
+// versionPlacements are where a version is: now by an index of its own, at a
+// past moment among all placements of the service.
+func versionPlacements(ctx context.Context, v *db.Version, at string) ([]*deployment.Placement, error) {
+	if at == "" {
+		return load(ctx).placementsOfVersion.Load(ctx, v.ID)
+	}
+
+	all, err := load(ctx).placementsOf.Load(ctx, keyWith(v.ServiceID, at))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +88,7 @@ func (f versionFields) Placements(ctx context.Context, v *db.Version, at *time.T
 		}
 	}
 
-	return found, wanted(ctx, "Placement").placements(found)
+	return found, nil
 }
 
 func (f versionFields) Journey(ctx context.Context, v *db.Version) ([]*deployment.JourneyStop, error) {

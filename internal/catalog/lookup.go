@@ -69,6 +69,15 @@ func FindEnvironment(ctx context.Context, client *db.Client, field, ref string) 
 // FindVersion gives a version, with its images, of the service by name or id.
 // Errors: NOT_FOUND with the field.
 func FindVersion(ctx context.Context, client *db.Client, field string, of *db.Service, ref string) (*db.Version, error) {
+	return findVersion(ctx, client.Version.Query().WithImages(), field, of, ref)
+}
+
+// FindVersionAlone is FindVersion without the images.
+func FindVersionAlone(ctx context.Context, client *db.Client, field string, of *db.Service, ref string) (*db.Version, error) {
+	return findVersion(ctx, client.Version.Query(), field, of, ref)
+}
+
+func findVersion(ctx context.Context, query *db.VersionQuery, field string, of *db.Service, ref string) (*db.Version, error) {
 	if err := plain(field, ref); err != nil {
 		return nil, err
 	}
@@ -78,7 +87,7 @@ func FindVersion(ctx context.Context, client *db.Client, field string, of *db.Se
 		where = version.ID(ref)
 	}
 
-	return found(client.Version.Query().Where(where, version.ServiceID(of.ID)).WithImages().Only(ctx))(field, "version", ref)
+	return found(query.Where(where, version.ServiceID(of.ID)).Only(ctx))(field, "version", ref)
 }
 
 // FindRule gives a rule by name (undeleted) or id. Errors: NOT_FOUND with the

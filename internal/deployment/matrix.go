@@ -71,7 +71,7 @@ func (e *Engine) Matrix(ctx context.Context, client *db.Client, args MatrixArgs)
 		q.envs = append(q.envs, c.ID)
 	}
 
-	found, err := q.read(ctx, client, q.from(placedColumns))
+	found, err := q.read(ctx, client, q.from(q.selection()))
 	if err != nil {
 		return nil, err
 	}

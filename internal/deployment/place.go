@@ -133,9 +133,24 @@ func (q *placed) columns(query *store.Query) {
 func (q *placed) from(selection string) *store.Query {
 	query := q.store.NewQuery("SELECT " + selection + " FROM (SELECT p.id, p.service_id, p.environment_id, ")
 	q.columns(query)
-	query.Add(` FROM placements p JOIN services s ON s.id = p.service_id JOIN environments e ON e.id = p.environment_id WHERE 1 = 1`)
+	query.Add(" FROM placements p")
 
-	if !value(q.filter.Archived) {
+	// Joined only for what is asked of them; and on SQLite, which would read all
+	// placements when both are lists, to begin with those named.
+	unarchived := !value(q.filter.Archived)
+	both := q.store.Embedded() && q.services != nil && q.envs != nil
+
+	if both || unarchived || q.filter.Owner != nil || len(q.filter.Labels) > 0 {
+		query.Add(" JOIN services s ON s.id = p.service_id")
+	}
+
+	if both || unarchived || q.filter.Tier != nil {
+		query.Add(" JOIN environments e ON e.id = p.environment_id")
+	}
+
+	query.Add(" WHERE 1 = 1")
+
+	if unarchived {
 		query.Add(" AND s.archived_at IS NULL AND e.archived_at IS NULL")
 	}
 
@@ -198,8 +213,17 @@ func (q *placed) content(query *store.Query) {
 	}
 }
 
-const placedColumns = "x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, x.observed, x.observed_at, x.drift, " +
-	"(SELECT r.version_id FROM deployments r WHERE r.id = x.recorded_id)"
+// selection is what is read of a placement. The row says which version it is
+// now; at a past moment the deployment of then does.
+func (q *placed) selection() string {
+	const columns = "x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, x.observed, x.observed_at, x.drift, "
+
+	if q.at == nil {
+		return columns + "x.recorded_version_id"
+	}
+
+	return columns + "(SELECT r.version_id FROM deployments r WHERE r.id = x.recorded_id)"
+}
 
 func (q *placed) read(ctx context.Context, client *db.Client, query *store.Query) ([]*Placement, error) {
 	var found []*Placement
@@ -248,7 +272,7 @@ func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *Plac
 	order := page.Order[*Placement]{Name: "placements", Columns: []string{"id"}, Key: func(p *Placement) []any { return []any{p.ID} }}
 
 	p, err := order.LoadRaw(args, []any{filter, at}, func(restrict page.Restriction, limit int) ([]*Placement, error) {
-		query := q.from(placedColumns)
+		query := q.from(q.selection())
 		if restrict.After != nil {
 			query.Add(" AND x.id > ?", restrict.After...)
 		}
@@ -283,9 +307,19 @@ func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *Plac
 // without paging: a service has no more than environments.
 func (e *Engine) PlacementsOf(ctx context.Context, services []string, at *time.Time) ([]*Placement, error) {
 	yes := true
-	q := &placed{store: e.store, at: utc(at), services: services, filter: PlacementFilter{Archived: &yes}}
 
-	return q.read(ctx, e.store.Read, q.from(placedColumns).Add(" ORDER BY (SELECT o.rank FROM environments o WHERE o.id = x.environment_id), x.id"))
+	return e.byRank(ctx, &placed{store: e.store, at: utc(at), services: services, filter: PlacementFilter{Archived: &yes}})
+}
+
+// PlacementsOfVersions is the same for where versions are recorded now.
+func (e *Engine) PlacementsOfVersions(ctx context.Context, versions []string) ([]*Placement, error) {
+	yes := true
+
+	return e.byRank(ctx, &placed{store: e.store, versions: versions, filter: PlacementFilter{Archived: &yes}})
+}
+
+func (e *Engine) byRank(ctx context.Context, q *placed) ([]*Placement, error) {
+	return q.read(ctx, e.store.Read, q.from(q.selection()).Add(" ORDER BY (SELECT o.rank FROM environments o WHERE o.id = x.environment_id), x.id"))
 }
 
 // FindPlacement gives a placement by its id; nil when there is nothing.
@@ -298,7 +332,7 @@ func (e *Engine) FindPlacement(ctx context.Context, client *db.Client, placement
 	yes := true
 	q := &placed{store: e.store, services: []string{serviceID}, envs: []string{environmentID}, filter: PlacementFilter{Archived: &yes}}
 
-	found, err := q.read(ctx, client, q.from(placedColumns))
+	found, err := q.read(ctx, client, q.from(q.selection()))
 	if err != nil {
 		return nil, err
 	}
