@@ -8,10 +8,11 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// resume gives the cursor to go on from: the argument, or where the client of
-// an event stream says that it was.
+// resume gives the cursor to go on from: where the client of an event stream
+// says that it was, else the argument. A browser's EventSource that connects
+// again repeats its address, and so the argument that it began with.
 func (r *Resolver) resume(ctx context.Context, after *string) *string {
-	if after != nil || r.LastEventID == nil {
+	if r.LastEventID == nil {
 		return after
 	}
 
@@ -19,7 +20,7 @@ func (r *Resolver) resume(ctx context.Context, after *string) *string {
 		return &id
 	}
 
-	return nil
+	return after
 }
 
 // ending is why a stream ended before its time. The executor has no way to
