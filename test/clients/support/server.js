@@ -36,21 +36,18 @@ export async function start({ token, dev = true, data, keepProcesses = false } =
     child.once('exit', (code, signal) => done(code ?? signal));
   });
   const failed = (code) => new Error(`${binary} ended with ${code}:\n${readFileSync(log, 'utf8')}`);
+  const watcher = watch(log);
   const origin = await new Promise((done, fail) => {
-    const watcher = watch(log, look);
-    ended.then((code) => {
-      watcher.close();
-      fail(failed(code));
-    });
-
-    function look() {
+    const look = () => {
       const url = /^serving on (\S+)/m.exec(readFileSync(log, 'utf8'))?.[1];
-      if (!url) return;
-      watcher.close();
-      done(url);
-    }
+      if (url) done(url);
+    };
+    watcher.on('change', look);
     look();
-  });
+    ended.then(fail);
+  })
+    .catch((code) => Promise.reject(failed(code)))
+    .finally(() => watcher.close());
 
   return {
     origin,
