@@ -259,17 +259,20 @@ func TestAdmission(t *testing.T) {
 		}
 	}
 
-	for cause, code := range map[error]int{
-		fault.New(fault.Forbidden, "no more"):       4403,
-		fault.New(fault.Unauthenticated, "no more"): 4401,
-		context.Canceled:                            4401,
+	for _, c := range []struct {
+		cause error
+		code  int
+	}{
+		{fault.New(fault.Forbidden, "no more"), 4403},
+		{fault.New(fault.Unauthenticated, "no more"), 4401},
+		{context.Canceled, 4401},
 	} {
 		s := b.connect(t)
 		s.subscribe("1", "subscription { silent }")
-		(<-revoke)(cause)
+		(<-revoke)(c.cause)
 
-		if got := s.closed(); got != code {
-			t.Errorf("%v: closed with %d, not %d", cause, got, code)
+		if got := s.closed(); got != c.code {
+			t.Errorf("%v: closed with %d, not %d", c.cause, got, c.code)
 		}
 	}
 
