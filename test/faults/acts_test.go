@@ -112,7 +112,7 @@ func TestManyVersionsWithARule(t *testing.T) {
 
 		if i == 0 { // it takes longer than all the others to come
 			var err error
-			if document, err = w.late("shop", "shop/"+version, 4*time.Second); err != nil {
+			if document, err = w.late("shop", "shop/"+version, 12*time.Second); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -129,6 +129,12 @@ func TestManyVersionsWithARule(t *testing.T) {
 		}
 
 		book.write(*payload.Decisions[0].Deployment, true)
+
+		if i == 0 { // the others come while it acts
+			if _, err := w.await(t.Context(), payload.Decisions[0].Deployment.ID, 20*time.Second, is("VERIFYING")); err != nil {
+				t.Fatal(err)
+			}
+		}
 
 		select {
 		case <-tick.C:

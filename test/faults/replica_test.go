@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,16 +32,7 @@ type replica struct {
 func newReplica(t *testing.T, data, database string) *replica {
 	t.Helper()
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	addr := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-
+	addr := freeAddress(t)
 	r := &replica{
 		program: shared(t).program, data: data, database: database, addr: addr,
 		log: filepath.Join(t.TempDir(), "server.log"),
@@ -60,6 +53,32 @@ func newReplica(t *testing.T, data, database string) *replica {
 	}
 
 	return r
+}
+
+// freeAddress is one that is free now and stays so while the replica is down:
+// below the ports that outgoing connections are given, and beside those of
+// what is deployed.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(8_000)))
+
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+
+		return addr
+	}
+
+	t.Fatal("no port is free")
+
+	return ""
 }
 
 func tail(path string, n int) string {
