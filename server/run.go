@@ -39,9 +39,9 @@ func Run(ctx context.Context, c Config, ready func(url string)) error {
 
 	log := slog.New(slog.NewJSONHandler(c.Log, nil))
 
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	listener, err := listen(ctx, c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 
 	r, err := build(ctx, c, log)
