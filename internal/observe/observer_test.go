@@ -174,6 +174,25 @@ func TestObserversThatTakeOverNeitherDoubleNorLose(t *testing.T) {
 	})
 }
 
+func TestANewOwnerSaysThatItHasLooked(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s)
+		d, v, g := w.apply("1.0.0")
+		w.memory.runs(w.unit, deployer.Content{Digest: g, Deployment: d, Version: v, Ready: 1, Desired: 1})
+		w.finish(d)
+
+		stop := w.observer("replica-1", observe.Config{})
+		w.drift("IN_SYNC")
+		stop()
+
+		// It sees the same, long before it would say so again unasked.
+		before := *w.row().ObservedAt
+		w.observer("replica-2", observe.Config{Refresh: time.Hour})
+		w.until("seen by the new owner", func() bool { return w.row().ObservedAt.After(before) })
+	})
+}
+
 func TestOutputAfterTheRuntimeIsTakenWhileSomebodyFollows(t *testing.T) {
 	t.Parallel()
 

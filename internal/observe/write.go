@@ -20,7 +20,7 @@ type written struct {
 	loaded   bool
 	versions []Version
 	drift    placement.Drift
-	at       time.Time
+	at       time.Time // of this owner's last write; zero before it
 }
 
 // observe asks the target and writes down what has changed.
