@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -135,6 +136,11 @@ type placement struct {
 type observed struct {
 	At       time.Time
 	Versions []observedVersion
+}
+
+// settled reports whether all that runs is ready.
+func (o observed) settled() bool {
+	return !slices.ContainsFunc(o.Versions, func(v observedVersion) bool { return v.Ready != v.Desired })
 }
 
 type observedVersion struct {

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -173,8 +176,9 @@ func (t *story) again(ctx context.Context, finished bool) error {
 	return nil
 }
 
-// observed waits until this server has looked at an environment: what was seen
-// before its start may have ended since.
+// observed waits until this server has looked at an environment and found
+// nothing, or all of it ready: what was seen before its start may have ended
+// since, and what it starts again takes a moment.
 func (t *story) observed(ctx context.Context, environment string) (placement, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -186,13 +190,13 @@ func (t *story) observed(ctx context.Context, environment string) (placement, er
 		}
 
 		one := placements[environment]
-		if one.Recorded == nil || (one.Observed != nil && one.Observed.At.After(t.began)) {
+		if one.Recorded == nil || (one.Observed != nil && one.Observed.At.After(t.began) && one.Observed.settled()) {
 			return one, nil
 		}
 
 		if time.Now().After(until) {
 			return placement{}, &missError{
-				what: "what runs in " + environment, want: "seen", got: "unknown after " + patience.String(),
+				what: "what runs in " + environment, want: "settled", got: strconv.Quote(running(one.Observed)) + " after " + patience.String(),
 			}
 		}
 
@@ -239,7 +243,40 @@ func (t *story) revive(ctx context.Context, one placement) error {
 		return err
 	}
 
+	if err := t.reach(ctx, address); err != nil {
+		return err
+	}
+
 	return t.fetch(ctx, address, "/", 200, "Hello from "+environment+" from hello "+recorded.versionName())
+}
+
+// reach waits until an address answers at all: an instance that was started
+// again gets its clients a moment after it is ready.
+func (t *story) reach(ctx context.Context, address string) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+
+	for until := time.Now().Add(patience); ; {
+		request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", address, err)
+		}
+
+		answer, err := t.http.Do(request)
+		if err == nil {
+			return answer.Body.Close()
+		}
+
+		if time.Now().After(until) {
+			return &missError{what: "HEAD " + address, want: "answered", got: err.Error()}
+		}
+
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // paste prints the addresses and some commands to go on with.
