@@ -48,34 +48,66 @@ type loader[T any] struct {
 	known *known
 }
 
-// known are the keys that were prefetched.
+// known are the keys that were prefetched, or are being.
 type known struct {
 	mu   sync.Mutex
-	keys map[string]bool
+	keys map[string]*fetching
 }
 
-// fresh gives the keys that were never asked for, once each.
-func (k *known) fresh(keys []string) []string {
+// fetching is one prefetch; done is closed when its keys are primed, or could
+// not be.
+type fetching struct{ done chan struct{} }
+
+// claim gives the keys that were never asked for, once each, which are the
+// caller's to fetch, and the prefetches of others that have the rest.
+func (k *known) claim(keys []string, by *fetching) (fresh []string, others map[*fetching]bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 
-	var fresh []string
+	others = map[*fetching]bool{}
 
 	for _, key := range keys {
-		if key != "" && !k.keys[key] {
-			k.keys[key] = true
+		f, ok := k.keys[key]
+
+		switch {
+		case key == "":
+		case !ok:
+			k.keys[key] = by
 			fresh = append(fresh, key)
+		case f != by:
+			others[f] = true
 		}
 	}
 
-	return fresh
+	return fresh, others
 }
 
 // prefetch fetches what belongs to the keys in one statement (one for each
-// maxBatch), so that later look-ups need none. A key that has nothing answers
-// nothing.
+// maxBatch), so that later look-ups need none; what another field is fetching
+// already it waits for. A key that has nothing answers nothing.
 func (l loader[T]) prefetch(ctx context.Context, keys []string) error {
-	for batch := range slices.Chunk(l.known.fresh(keys), maxBatch) {
+	mine := &fetching{done: make(chan struct{})}
+	fresh, others := l.known.claim(keys, mine)
+
+	if err := l.prime(ctx, fresh, mine); err != nil {
+		return err
+	}
+
+	for other := range others {
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return store.Classify(ctx.Err())
+		}
+	}
+
+	return nil
+}
+
+func (l loader[T]) prime(ctx context.Context, keys []string, f *fetching) error {
+	defer close(f.done)
+
+	for batch := range slices.Chunk(keys, maxBatch) {
 		found, err := l.fetch(ctx, batch)
 		if err != nil {
 			return store.Classify(err)
@@ -91,7 +123,10 @@ func (l loader[T]) prefetch(ctx context.Context, keys []string) error {
 
 // keep answers later look-ups with what was found another way.
 func (l loader[T]) keep(key string, v T) {
-	if len(l.known.fresh([]string{key})) > 0 {
+	f := &fetching{done: make(chan struct{})}
+	defer close(f.done)
+
+	if fresh, _ := l.known.claim([]string{key}, f); len(fresh) > 0 {
 		l.Prime(key, v)
 	}
 }
@@ -193,7 +228,7 @@ func many[T any](fetch func(ctx context.Context, keys []string) ([]T, error), ke
 
 func mapped[T any](fetch func(ctx context.Context, keys []string) (map[string]T, error)) loader[T] {
 	return loader[T]{
-		fetch: fetch, known: &known{keys: map[string]bool{}},
+		fetch: fetch, known: &known{keys: map[string]*fetching{}},
 		Loader: dataloadgen.NewLoader(func(ctx context.Context, keys []string) ([]T, []error) {
 			var found map[string]T
 

@@ -97,7 +97,14 @@ func (q query) Nodes(ctx context.Context, ids []string) ([]contract.Node, error)
 }
 
 func (q query) Service(ctx context.Context, name, catalogRef *string) (*db.Service, error) {
-	return orNull(catalog.ServiceBy(ctx, q.Store.Read, name, catalogRef))
+	s, err := orNull(catalog.ServiceBy(ctx, q.Store.Read, name, catalogRef))
+	if err != nil || s == nil {
+		return nil, err
+	}
+
+	load(ctx).service.keep(s.ID, s)
+
+	return s, wanted(ctx, "Service").services([]*db.Service{s})
 }
 
 func (q query) Services(ctx context.Context, filter *catalog.ServiceFilter, first *int, after *string, last *int, before *string) (*contract.ServiceConnection, error) {
@@ -113,16 +120,25 @@ func (q query) Version(ctx context.Context, service, name string) (*db.Version, 
 	}
 
 	v, err := orNull(catalog.FindVersionAlone(ctx, q.Store.Read, "name", s, name))
-	if v != nil {
-		load(ctx).service.keep(s.ID, s)
-		load(ctx).version.keep(v.ID, v)
+	if err != nil || v == nil {
+		return nil, err
 	}
 
-	return v, err
+	load(ctx).service.keep(s.ID, s)
+	load(ctx).version.keep(v.ID, v)
+
+	return v, wanted(ctx, "Version").versions([]*db.Version{v})
 }
 
 func (q query) Environment(ctx context.Context, name string) (*db.Environment, error) {
-	return orNull(catalog.FindEnvironment(ctx, q.Store.Read, "name", name))
+	e, err := orNull(catalog.FindEnvironment(ctx, q.Store.Read, "name", name))
+	if err != nil || e == nil {
+		return nil, err
+	}
+
+	load(ctx).environment.keep(e.ID, e)
+
+	return e, wanted(ctx, "Environment").environments([]*db.Environment{e})
 }
 
 func (q query) Environments(ctx context.Context, filter *catalog.EnvironmentFilter, first *int, after *string, last *int, before *string) (*contract.EnvironmentConnection, error) {
@@ -132,7 +148,12 @@ func (q query) Environments(ctx context.Context, filter *catalog.EnvironmentFilt
 }
 
 func (q query) Deployment(ctx context.Context, ref string) (*db.Deployment, error) {
-	return orNull(deployment.Find(ctx, q.Store.Read, "id", ref))
+	d, err := orNull(deployment.Find(ctx, q.Store.Read, "id", ref))
+	if err != nil || d == nil {
+		return nil, err
+	}
+
+	return d, wanted(ctx, "Deployment").deployments([]*db.Deployment{d})
 }
 
 func (q query) Deployments(ctx context.Context, filter *deployment.Filter, first *int, after *string, last *int, before *string) (*contract.DeploymentConnection, error) {

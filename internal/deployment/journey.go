@@ -3,8 +3,11 @@ package deployment
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/check"
@@ -176,46 +179,46 @@ func Pending(ctx context.Context, client *db.Client, placements []string) (map[s
 // ChecksOf gives, by deployment id, the checks that were reported for its
 // version in its environment while it was what is in place, newest first.
 func (e *Engine) ChecksOf(ctx context.Context, deployments []string) (map[string][]*db.Check, error) {
-	found := make(map[string][]*db.Check, len(deployments))
-	of := map[string][]string{} // check id → deployments
+	const of = "of_deployment"
 
+	found := make(map[string][]*db.Check, len(deployments))
 	for _, d := range deployments {
 		found[d] = []*db.Check{}
 	}
 
-	query := e.store.NewQuery(`SELECT d.id, c.id FROM deployments d
-		JOIN checks c ON c.version_id = d.version_id AND c.environment_id = d.environment_id AND c.created_at >= d.became_current_at
-		WHERE d.became_current_at IS NOT NULL AND NOT EXISTS (
-			SELECT 1 FROM deployments n WHERE n.service_id = d.service_id AND n.environment_id = d.environment_id AND n.became_current_at IS NOT NULL
-				AND (n.became_current_at, n.current_order) > (d.became_current_at, d.current_order) AND n.became_current_at <= c.created_at)
-		AND `).In("d.id", deployments)
-
-	var ids []string
-
-	err := query.Rows(ctx, e.store.Read, func(rows *sql.Rows) error {
-		var d, c string
-		if err := rows.Scan(&d, &c); err != nil {
-			return err
-		}
-
-		ids = append(ids, c)
-		of[c] = append(of[c], d)
-
-		return nil
+	query := e.store.Read.Check.Query()
+	query.Modify(func(s *entsql.Selector) {
+		c, d := s.Table(), entsql.Table(deployment.Table).As("d")
+		s.Join(d).OnP(entsql.And(
+			entsql.ColumnsEQ(c.C(check.FieldVersionID), d.C(deployment.FieldVersionID)),
+			entsql.ColumnsEQ(c.C(check.FieldEnvironmentID), d.C(deployment.FieldEnvironmentID)),
+			entsql.ColumnsGTE(c.C(check.FieldCreatedAt), d.C(deployment.FieldBecameCurrentAt)),
+		))
+		s.Where(entsql.ExprP(`NOT EXISTS (SELECT 1 FROM deployments n
+			WHERE n.service_id = d.service_id AND n.environment_id = d.environment_id AND n.became_current_at IS NOT NULL
+				AND (n.became_current_at, n.current_order) > (d.became_current_at, d.current_order) AND n.became_current_at <= checks.created_at)`))
+		store.AnyOf(d.C(deployment.FieldID), deployments)(s)
+		s.AppendSelectAs(d.C(deployment.FieldID), of)
+		s.OrderBy(entsql.Desc(c.C(check.FieldCreatedAt)), entsql.Desc(c.C(check.FieldID)))
 	})
-	if err != nil || len(ids) == 0 {
-		return found, err
-	}
 
-	rows, err := e.store.Read.Check.Query().Where(store.AnyOf(check.FieldID, ids)).Order(db.Desc(check.FieldCreatedAt), db.Desc(check.FieldID)).All(ctx)
+	rows, err := query.All(ctx)
 	if err != nil {
 		return nil, store.Classify(err)
 	}
 
 	for _, c := range rows {
-		for _, d := range of[c.ID] {
-			found[d] = append(found[d], c)
+		value, err := c.Value(of)
+		if err != nil {
+			return nil, fmt.Errorf("the deployment of a check: %w", err)
 		}
+
+		var d sql.NullString
+		if err := d.Scan(value); err != nil {
+			return nil, fmt.Errorf("the deployment of a check: %w", err)
+		}
+
+		found[d.String] = append(found[d.String], c)
 	}
 
 	return found, nil
