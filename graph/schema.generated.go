@@ -6072,7 +6072,7 @@ func (ec *executionContext) _LogLineConnection_edges(ctx context.Context, field 
 			return ec.fieldContext_LogLineConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Edges, nil
+			return obj.Edges(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*contract.LogLineEdge) graphql.Marshaler {
@@ -6086,7 +6086,7 @@ func (ec *executionContext) fieldContext_LogLineConnection_edges(_ context.Conte
 	fc = &graphql.FieldContext{
 		Object:     "LogLineConnection",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_LogLineEdge(ctx, field)
@@ -6104,7 +6104,7 @@ func (ec *executionContext) _LogLineConnection_nodes(ctx context.Context, field 
 			return ec.fieldContext_LogLineConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Nodes, nil
+			return obj.Nodes(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*contract.LogLine) graphql.Marshaler {
@@ -6118,7 +6118,7 @@ func (ec *executionContext) fieldContext_LogLineConnection_nodes(_ context.Conte
 	fc = &graphql.FieldContext{
 		Object:     "LogLineConnection",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_LogLine(ctx, field)

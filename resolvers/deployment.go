@@ -224,27 +224,7 @@ func (f deploymentFields) Logs(ctx context.Context, d *db.Deployment, first *int
 		return nil, err
 	}
 
-	cursors := logs.CursorsOf(d.ID)
-	c := &contract.LogLineConnection{
-		Edges: make([]*contract.LogLineEdge, len(p.Lines)), Nodes: make([]*contract.LogLine, len(p.Lines)), Gaps: make([]*contract.LogGap, len(p.Gaps)),
-		Position: cursors.Encode(p.LastSeq), TotalCount: int(p.LastSeq),
-		PageInfo: &page.Info{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrevious},
-	}
-
-	for i := range p.Lines {
-		c.Nodes[i] = contract.NewLogLine(cursors, &p.Lines[i])
-		c.Edges[i] = &contract.LogLineEdge{Cursor: c.Nodes[i].Cursor, Node: c.Nodes[i]}
-	}
-
-	for i := range p.Gaps {
-		c.Gaps[i] = contract.NewLogGap(&p.Gaps[i])
-	}
-
-	if n := len(c.Nodes); n > 0 {
-		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Nodes[0].Cursor, &c.Nodes[n-1].Cursor
-	}
-
-	return c, nil
+	return contract.NewLogLineConnection(logs.CursorsOf(d.ID), p), nil
 }
 
 func logPlace(field, deploymentID string, cursor *string) (*int64, error) {

@@ -175,7 +175,7 @@ func (r *rooms) front() error {
 		}
 	}
 	executorConfig.Extensions = []graphql.HandlerExtension{
-		measured{r.metrics}, permissions{r.refusals}, resolvers.Loading{Resolver: resolver}, resolvers.Endings{},
+		measured{r.metrics}, permissions{r.refusals}, resolvers.Loading{Resolver: resolver}, resolvers.Endings{}, share.Pages{},
 	}
 
 	executor, err := transport.NewExecutor(graph.NewExecutableSchema(graph.Config{Resolvers: resolver}), executorConfig)

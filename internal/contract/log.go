@@ -57,12 +57,52 @@ type LogLineEdge struct {
 
 // LogLineConnection is a page of a log.
 type LogLineConnection struct {
-	Edges      []*LogLineEdge
-	Nodes      []*LogLine
+	Lines      []logs.Line
+	Cursors    logs.Cursors
 	PageInfo   *page.Info
 	Position   string
 	TotalCount int
 	Gaps       []*LogGap
+}
+
+// NewLogLineConnection makes the page that the contract shows.
+func NewLogLineConnection(cursors logs.Cursors, p *logs.Page) *LogLineConnection {
+	c := &LogLineConnection{
+		Lines: p.Lines, Cursors: cursors, Gaps: make([]*LogGap, len(p.Gaps)),
+		Position: cursors.Encode(p.LastSeq), TotalCount: int(p.LastSeq),
+		PageInfo: &page.Info{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrevious},
+	}
+
+	for i := range p.Gaps {
+		c.Gaps[i] = NewLogGap(&p.Gaps[i])
+	}
+
+	if n := len(p.Lines); n > 0 {
+		first, last := cursors.Encode(p.Lines[0].Seq), cursors.Encode(p.Lines[n-1].Seq)
+		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &first, &last
+	}
+
+	return c
+}
+
+// Nodes are the lines.
+func (c *LogLineConnection) Nodes() []*LogLine {
+	nodes := make([]*LogLine, len(c.Lines))
+	for i := range c.Lines {
+		nodes[i] = NewLogLine(c.Cursors, &c.Lines[i])
+	}
+
+	return nodes
+}
+
+// Edges are the lines with their cursors.
+func (c *LogLineConnection) Edges() []*LogLineEdge {
+	edges := make([]*LogLineEdge, len(c.Lines))
+	for i, node := range c.Nodes() {
+		edges[i] = &LogLineEdge{Cursor: node.Cursor, Node: node}
+	}
+
+	return edges
 }
 
 // NewLogLine makes the line that the contract shows.

@@ -99,6 +99,8 @@ func (f *field) line(dst []byte, cursors logs.Cursors, l *logs.Line) []byte {
 			dst = appendString(dst, l.Text)
 		case lineTruncated:
 			dst = strconv.AppendBool(dst, l.Truncated)
+		case lineNode:
+			dst = f.line(dst, cursors, l)
 		default:
 			dst = append(dst, f.text...)
 		}

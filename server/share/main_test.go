@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,7 +51,11 @@ type bench struct {
 	store    *store.Store
 	logs     *logs.Logs
 	executor *transport.Executor
-	sharer   *share.Logs
+	// pages writes the pages of logs itself.
+	pages *transport.Executor
+	// written counts the lists that it wrote.
+	written atomic.Int64
+	sharer  *share.Logs
 }
 
 func newBench(t testing.TB, cacheBytes int) *bench {
@@ -95,17 +100,44 @@ func newBench(t testing.TB, cacheBytes int) *bench {
 		t.Fatal(err)
 	}
 
+	config.Extensions = append(config.Extensions, counted{written: &b.written})
+	if b.pages, err = transport.NewExecutor(graph.NewExecutableSchema(graph.Config{Resolvers: resolver}), config); err != nil {
+		t.Fatal(err)
+	}
+
 	b.sharer = share.New(resolver, cacheBytes)
 
 	return b
+}
+
+// counted counts what Pages writes itself.
+type counted struct {
+	share.Pages
+
+	written *atomic.Int64
+}
+
+func (c counted) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	res, err := c.Pages.InterceptField(ctx, next)
+	if _, ok := res.(graphql.Marshaler); ok {
+		c.written.Add(1)
+	}
+
+	return res, err
 }
 
 func (b *bench) ctx() context.Context { return access.With(b.t.Context(), access.LocalAdmin()) }
 
 // operation reads a document.
 func (b *bench) operation(ctx context.Context, document string, variables map[string]any) (context.Context, *graphql.OperationContext, gqlerror.List) {
+	return operation(ctx, b.executor, document, variables)
+}
+
+func operation(
+	ctx context.Context, executor *transport.Executor, document string, variables map[string]any,
+) (context.Context, *graphql.OperationContext, gqlerror.List) {
 	ctx = graphql.StartOperationTrace(ctx)
-	oc, errs := b.executor.CreateOperationContext(ctx, &graphql.RawParams{Query: document, Variables: variables})
+	oc, errs := executor.CreateOperationContext(ctx, &graphql.RawParams{Query: document, Variables: variables})
 
 	return graphql.WithOperationContext(ctx, oc), oc, errs
 }

@@ -25,6 +25,7 @@ const (
 	lineSource
 	lineText
 	lineTruncated
+	lineNode
 	sourceStep
 	sourceContainer
 	sourceInstance
@@ -39,18 +40,30 @@ type object struct {
 	inner  map[string]object
 }
 
-// batchObject is the contract's LogBatch.
-func batchObject() object {
+// lineObject is the contract's LogLine.
+func lineObject() object {
 	source := object{name: "LogSource", fields: map[string]what{
 		"step": sourceStep, "container": sourceContainer, "instance": sourceInstance, "attempt": sourceAttempt,
 	}}
-	line := object{name: "LogLine", inner: map[string]object{"source": source}, fields: map[string]what{
+
+	return object{name: "LogLine", inner: map[string]object{"source": source}, fields: map[string]what{
 		"cursor": lineCursor, "time": lineTime, "stream": lineStream, "phase": linePhase, "source": lineSource, "text": lineText,
 		"truncated": lineTruncated,
 	}}
+}
+
+// edgeObject is the contract's LogLineEdge.
+func edgeObject() object {
+	return object{name: "LogLineEdge", inner: map[string]object{"node": lineObject()}, fields: map[string]what{
+		"cursor": lineCursor, "node": lineNode,
+	}}
+}
+
+// batchObject is the contract's LogBatch.
+func batchObject() object {
 	gap := object{name: "LogGap", fields: map[string]what{"reason": gapReason, "lines": gapLines}}
 
-	return object{name: "LogBatch", inner: map[string]object{"gap": gap, "lines": line}, fields: map[string]what{
+	return object{name: "LogBatch", inner: map[string]object{"gap": gap, "lines": lineObject()}, fields: map[string]what{
 		"gap": batchGap, "lines": batchLines, "cursor": batchCursor, "complete": batchComplete,
 	}}
 }

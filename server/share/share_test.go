@@ -19,15 +19,20 @@ import (
 // fields are those of the contract's types.
 func fields(of string) []string {
 	return map[string][]string{
-		"LogBatch":  {"gap", "lines", "cursor", "complete"},
-		"LogGap":    {"reason", "lines"},
-		"LogLine":   {"cursor", "time", "stream", "phase", "source", "text", "truncated"},
-		"LogSource": {"step", "container", "instance", "attempt"},
+		"LogBatch":          {"gap", "lines", "cursor", "complete"},
+		"LogLineConnection": {"nodes", "edges", "totalCount", "position"},
+		"LogLineEdge":       {"cursor", "node"},
+		"LogGap":            {"reason", "lines"},
+		"LogLine":           {"cursor", "time", "stream", "phase", "source", "text", "truncated"},
+		"LogSource":         {"step", "container", "instance", "attempt"},
 	}[of]
 }
 
 func inner(of, field string) string {
-	return map[string]string{"LogBatch.gap": "LogGap", "LogBatch.lines": "LogLine", "LogLine.source": "LogSource"}[of+"."+field]
+	return map[string]string{
+		"LogBatch.gap": "LogGap", "LogBatch.lines": "LogLine", "LogLine.source": "LogSource",
+		"LogLineConnection.nodes": "LogLine", "LogLineConnection.edges": "LogLineEdge", "LogLineEdge.node": "LogLine",
+	}[of+"."+field]
 }
 
 // selection draws a selection set; aliases never make two fields collide
