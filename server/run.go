@@ -37,6 +37,8 @@ func Run(ctx context.Context, c Config, ready func(url string)) error {
 		return err
 	}
 
+	spareCollections()
+
 	log := slog.New(slog.NewJSONHandler(c.Log, nil))
 
 	listener, err := listen(ctx, c.Listen)
