@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/placement"
+	"github.com/shiplog/shiplog/internal/deployment"
 	"github.com/shiplog/shiplog/internal/journal"
 )
 
@@ -51,7 +53,7 @@ type EventNotice struct {
 type Observed struct {
 	// By version.
 	Versions []*ObservedVersion `json:"versions"`
-	// When it was last seen so.
+	// When it was last seen so; for a past moment, when it was first seen so.
 	At time.Time `json:"at"`
 }
 
@@ -67,6 +69,20 @@ type ObservedVersion struct {
 	Ready int `json:"ready"`
 	// Instances that should be.
 	Desired int `json:"desired"`
+}
+
+// A change of a placement.
+type PlacementChange struct {
+	// The placement, as it is now.
+	Placement *deployment.Placement `json:"placement"`
+	// The type of the journal's entry about its deployment, such as `deployment.status`; or `placement.observed`.
+	Change string `json:"change"`
+	// For `placement.observed`, how what ran differed then; null where nobody could look.
+	Drift *placement.Drift `json:"drift,omitempty"`
+	// When.
+	Time time.Time `json:"time"`
+	// Give it as `after` to go on.
+	Cursor string `json:"cursor"`
 }
 
 // Which services a rule is about. What is empty selects all.

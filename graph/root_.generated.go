@@ -1110,7 +1110,7 @@ type Placement implements Node {
 type Observed {
   "By version."
   versions: [ObservedVersion!]!
-  "When it was last seen so."
+  "When it was last seen so; for a past moment, when it was first seen so."
   at: Time!
 }
 
@@ -1409,6 +1409,20 @@ type DeploymentChange {
   cursor: Cursor!
 }
 
+"A change of a placement."
+type PlacementChange {
+  "The placement, as it is now."
+  placement: Placement!
+  "The type of the journal's entry about its deployment, such as ` + "`" + `deployment.status` + "`" + `; or ` + "`" + `placement.observed` + "`" + `."
+  change: String!
+  "For ` + "`" + `placement.observed` + "`" + `, how what ran differed then; null where nobody could look."
+  drift: Drift
+  "When."
+  time: Time!
+  "Give it as ` + "`" + `after` + "`" + ` to go on."
+  cursor: Cursor!
+}
+
 "A new entry of the journal."
 type EventNotice {
   "The entry."
@@ -1499,7 +1513,7 @@ input PlacementFilter {
   digest: String
   "The version's commit, at least its first 7 characters."
   commit: String
-  "How what runs differs; only for now."
+  "How what runs differs, or differed at that moment."
   drift: [Drift!]
   "Of services of this owner."
   owner: String
@@ -1797,6 +1811,13 @@ type Subscription {
     "The cursor of the last change that was seen, or the ` + "`" + `position` + "`" + ` of a page; from now on when left out."
     after: Cursor
   ): DeploymentChange!
+  "Changes of placements: of their deployments, and of what is observed there; from the cursor, or from now."
+  placementChanged(
+    "Only placements that fit, as they are when the change is told."
+    filter: PlacementFilter
+    "The cursor of the last change that was seen, or the ` + "`" + `position` + "`" + ` of a page of placements or of a matrix; from now on when left out."
+    after: Cursor
+  ): PlacementChange!
   "The journal; from the cursor, or from now."
   events(
     "Only entries that fit."
@@ -3003,6 +3024,22 @@ func (ec *executionContext) childFields_Placement(ctx context.Context, field gra
 		return ec.fieldContext_Placement_pendingConfiguration(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Placement", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "placement":
+		return ec.fieldContext_PlacementChange_placement(ctx, field)
+	case "change":
+		return ec.fieldContext_PlacementChange_change(ctx, field)
+	case "drift":
+		return ec.fieldContext_PlacementChange_drift(ctx, field)
+	case "time":
+		return ec.fieldContext_PlacementChange_time(ctx, field)
+	case "cursor":
+		return ec.fieldContext_PlacementChange_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementChange", field.Name)
 }
 
 func (ec *executionContext) childFields_PlacementConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

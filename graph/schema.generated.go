@@ -172,6 +172,7 @@ type SnapshotResolver interface {
 type SubscriptionResolver interface {
 	DeploymentLogs(ctx context.Context, deployment string, after *string, follow *bool, until *contract.LogUntil, filter *logs.Filter) (<-chan *contract.LogBatch, error)
 	DeploymentChanged(ctx context.Context, filter *deployment.Filter, after *string) (<-chan *DeploymentChange, error)
+	PlacementChanged(ctx context.Context, filter *deployment.PlacementFilter, after *string) (<-chan *PlacementChange, error)
 	Events(ctx context.Context, filter *journal.Filter, after *string) (<-chan *EventNotice, error)
 }
 type VersionResolver interface {
@@ -1246,6 +1247,28 @@ func (ec *executionContext) field_Subscription_events_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
 		func(ctx context.Context, v any) (*journal.Filter, error) {
 			return ec.unmarshalOEventFilter2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋjournalᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOCursor2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_placementChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*deployment.PlacementFilter, error) {
+			return ec.unmarshalOPlacementFilter2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlacementFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7847,6 +7870,130 @@ func (ec *executionContext) fieldContext_Placement_pendingConfiguration(_ contex
 	return graphql.NewScalarFieldContext("Placement", field, true, true, "Boolean")
 }
 
+func (ec *executionContext) _PlacementChange_placement(ctx context.Context, field graphql.CollectedField, obj *PlacementChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlacementChange_placement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Placement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Placement) graphql.Marshaler {
+			return ec.marshalNPlacement2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlacement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlacementChange_placement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PlacementChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Placement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PlacementChange_change(ctx context.Context, field graphql.CollectedField, obj *PlacementChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlacementChange_change(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlacementChange_change(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlacementChange", field, false, false, "String")
+}
+
+func (ec *executionContext) _PlacementChange_drift(ctx context.Context, field graphql.CollectedField, obj *PlacementChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlacementChange_drift(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Drift, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *placement.Drift) graphql.Marshaler {
+			return ec.marshalODrift2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋplacementᚐDrift(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PlacementChange_drift(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlacementChange", field, false, false, "Drift")
+}
+
+func (ec *executionContext) _PlacementChange_time(ctx context.Context, field graphql.CollectedField, obj *PlacementChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlacementChange_time(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlacementChange_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlacementChange", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PlacementChange_cursor(ctx context.Context, field graphql.CollectedField, obj *PlacementChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlacementChange_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNCursor2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlacementChange_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlacementChange", field, false, false, "Cursor")
+}
+
 func (ec *executionContext) _PlacementConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Page[*deployment.Placement]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11167,6 +11314,50 @@ func (ec *executionContext) fieldContext_Subscription_deploymentChanged(ctx cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_deploymentChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_placementChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_placementChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().PlacementChanged(ctx, fc.Args["filter"].(*deployment.PlacementFilter), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PlacementChange) graphql.Marshaler {
+			return ec.marshalNPlacementChange2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐPlacementChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_placementChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PlacementChange(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_placementChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17447,6 +17638,59 @@ func (ec *executionContext) _Placement(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var placementChangeImplementors = []string{"PlacementChange"}
+
+func (ec *executionContext) _PlacementChange(ctx context.Context, sel ast.SelectionSet, obj *PlacementChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, placementChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PlacementChange")
+		case "placement":
+			out.Values[i] = ec._PlacementChange_placement(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "change":
+			out.Values[i] = ec._PlacementChange_change(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "drift":
+			out.Values[i] = ec._PlacementChange_drift(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "time":
+			out.Values[i] = ec._PlacementChange_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._PlacementChange_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var placementConnectionImplementors = []string{"PlacementConnection"}
 
 func (ec *executionContext) _PlacementConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Page[*deployment.Placement]) graphql.Marshaler {
@@ -18677,6 +18921,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_deploymentLogs(ctx, fields[0])
 	case "deploymentChanged":
 		return ec._Subscription_deploymentChanged(ctx, fields[0])
+	case "placementChanged":
+		return ec._Subscription_placementChanged(ctx, fields[0])
 	case "events":
 		return ec._Subscription_events(ctx, fields[0])
 	default:
@@ -20137,6 +20383,14 @@ func (ec *executionContext) marshalNPlacement2ᚖgithubᚗcomᚋshiplogᚋshiplo
 		return graphql.Null
 	}
 	return ec._Placement(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPlacementChange2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐPlacementChange(ctx context.Context, sel ast.SelectionSet, v *PlacementChange) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PlacementChange!")
+		return graphql.Null
+	}
+	return ec._PlacementChange(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPlacementConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx context.Context, sel ast.SelectionSet, v *page.Page[*deployment.Placement]) graphql.Marshaler {

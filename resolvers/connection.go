@@ -8,6 +8,7 @@ import (
 
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/internal/journal"
+	"github.com/shiplog/shiplog/internal/observe"
 	"github.com/shiplog/shiplog/internal/page"
 )
 
@@ -19,6 +20,25 @@ func asks(ctx context.Context, field string) bool {
 // paged reads a page; when its position is asked for, both come from one
 // snapshot of the database.
 func paged[T any](ctx context.Context, r *Resolver, load func(ctx context.Context, client *db.Client) (*page.Page[T], error)) (*page.Page[T], error) {
+	return pagedAt(ctx, r, func(ctx context.Context, client *db.Client) (string, error) {
+		seq, err := journal.Position(ctx, client)
+
+		return journal.Cursor(seq), err
+	}, load)
+}
+
+// placeOf is the position of what is read of placements.
+func placeOf(ctx context.Context, client *db.Client) (string, error) {
+	place, err := observe.PlaceOf(ctx, client)
+
+	return place.Cursor(), err
+}
+
+func pagedAt[T any](
+	ctx context.Context, r *Resolver,
+	position func(ctx context.Context, client *db.Client) (string, error),
+	load func(ctx context.Context, client *db.Client) (*page.Page[T], error),
+) (*page.Page[T], error) {
 	if !asks(ctx, "position") {
 		p, err := load(ctx, r.Store.Read)
 		if err != nil {
@@ -31,7 +51,7 @@ func paged[T any](ctx context.Context, r *Resolver, load func(ctx context.Contex
 	var p *page.Page[T]
 
 	err := r.Store.ReadTx(ctx, func(ctx context.Context, client *db.Client) error {
-		seq, err := journal.Position(ctx, client)
+		at, err := position(ctx, client)
 		if err != nil {
 			return err
 		}
@@ -40,7 +60,7 @@ func paged[T any](ctx context.Context, r *Resolver, load func(ctx context.Contex
 			return err
 		}
 
-		p.At = journal.Cursor(seq)
+		p.At = at
 
 		// It is counted in the same snapshot, which ends before the field
 		// totalCount is asked for.

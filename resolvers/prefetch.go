@@ -361,7 +361,7 @@ func (w want) placements(rows []*deployment.Placement) error {
 	}
 
 	if w.has("observed") {
-		errs = errors.Join(errs, w.observed(now))
+		errs = errors.Join(errs, w.observed(rows))
 	}
 
 	return errs

@@ -173,7 +173,7 @@ func (q query) Placements(ctx context.Context, filter *deployment.PlacementFilte
 
 // placements lists placements under the filter.
 func (r *Resolver) placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, args page.Args) (*contract.PlacementConnection, error) {
-	return paged(ctx, r, func(ctx context.Context, c *db.Client) (*page.Page[*deployment.Placement], error) {
+	return pagedAt(ctx, r, placeOf, func(ctx context.Context, c *db.Client) (*page.Page[*deployment.Placement], error) {
 		return r.Engine.Placements(ctx, c, filter, at, args)
 	})
 }
@@ -190,13 +190,13 @@ func (q query) Matrix(ctx context.Context, services, environments []string, owne
 		m, err = q.Engine.Matrix(ctx, q.Store.Read, args)
 	} else {
 		err = q.Store.ReadTx(ctx, func(ctx context.Context, c *db.Client) error {
-			seq, err := journal.Position(ctx, c)
+			at, err := placeOf(ctx, c)
 			if err != nil {
 				return err
 			}
 
 			if m, err = q.Engine.Matrix(ctx, c, args); err == nil {
-				m.Position = journal.Cursor(seq)
+				m.Position = at
 			}
 
 			return err

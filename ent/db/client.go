@@ -28,6 +28,8 @@ import (
 	"github.com/shiplog/shiplog/ent/db/lease"
 	"github.com/shiplog/shiplog/ent/db/logchunk"
 	"github.com/shiplog/shiplog/ent/db/loghead"
+	"github.com/shiplog/shiplog/ent/db/observation"
+	"github.com/shiplog/shiplog/ent/db/observationhead"
 	"github.com/shiplog/shiplog/ent/db/payload"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/refusal"
@@ -72,6 +74,10 @@ type Client struct {
 	LogChunk *LogChunkClient
 	// LogHead is the client for interacting with the LogHead builders.
 	LogHead *LogHeadClient
+	// Observation is the client for interacting with the Observation builders.
+	Observation *ObservationClient
+	// ObservationHead is the client for interacting with the ObservationHead builders.
+	ObservationHead *ObservationHeadClient
 	// Payload is the client for interacting with the Payload builders.
 	Payload *PayloadClient
 	// Placement is the client for interacting with the Placement builders.
@@ -114,6 +120,8 @@ func (c *Client) init() {
 	c.Lease = NewLeaseClient(c.config)
 	c.LogChunk = NewLogChunkClient(c.config)
 	c.LogHead = NewLogHeadClient(c.config)
+	c.Observation = NewObservationClient(c.config)
+	c.ObservationHead = NewObservationHeadClient(c.config)
 	c.Payload = NewPayloadClient(c.config)
 	c.Placement = NewPlacementClient(c.config)
 	c.Refusal = NewRefusalClient(c.config)
@@ -213,30 +221,32 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:            ctx,
-		config:         cfg,
-		Check:          NewCheckClient(cfg),
-		Configuration:  NewConfigurationClient(cfg),
-		Decision:       NewDecisionClient(cfg),
-		Deployment:     NewDeploymentClient(cfg),
-		Document:       NewDocumentClient(cfg),
-		Environment:    NewEnvironmentClient(cfg),
-		Event:          NewEventClient(cfg),
-		IdempotencyKey: NewIdempotencyKeyClient(cfg),
-		Image:          NewImageClient(cfg),
-		JournalHead:    NewJournalHeadClient(cfg),
-		Lease:          NewLeaseClient(cfg),
-		LogChunk:       NewLogChunkClient(cfg),
-		LogHead:        NewLogHeadClient(cfg),
-		Payload:        NewPayloadClient(cfg),
-		Placement:      NewPlacementClient(cfg),
-		Refusal:        NewRefusalClient(cfg),
-		Rule:           NewRuleClient(cfg),
-		Service:        NewServiceClient(cfg),
-		Snapshot:       NewSnapshotClient(cfg),
-		Step:           NewStepClient(cfg),
-		Target:         NewTargetClient(cfg),
-		Version:        NewVersionClient(cfg),
+		ctx:             ctx,
+		config:          cfg,
+		Check:           NewCheckClient(cfg),
+		Configuration:   NewConfigurationClient(cfg),
+		Decision:        NewDecisionClient(cfg),
+		Deployment:      NewDeploymentClient(cfg),
+		Document:        NewDocumentClient(cfg),
+		Environment:     NewEnvironmentClient(cfg),
+		Event:           NewEventClient(cfg),
+		IdempotencyKey:  NewIdempotencyKeyClient(cfg),
+		Image:           NewImageClient(cfg),
+		JournalHead:     NewJournalHeadClient(cfg),
+		Lease:           NewLeaseClient(cfg),
+		LogChunk:        NewLogChunkClient(cfg),
+		LogHead:         NewLogHeadClient(cfg),
+		Observation:     NewObservationClient(cfg),
+		ObservationHead: NewObservationHeadClient(cfg),
+		Payload:         NewPayloadClient(cfg),
+		Placement:       NewPlacementClient(cfg),
+		Refusal:         NewRefusalClient(cfg),
+		Rule:            NewRuleClient(cfg),
+		Service:         NewServiceClient(cfg),
+		Snapshot:        NewSnapshotClient(cfg),
+		Step:            NewStepClient(cfg),
+		Target:          NewTargetClient(cfg),
+		Version:         NewVersionClient(cfg),
 	}, nil
 }
 
@@ -254,30 +264,32 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:            ctx,
-		config:         cfg,
-		Check:          NewCheckClient(cfg),
-		Configuration:  NewConfigurationClient(cfg),
-		Decision:       NewDecisionClient(cfg),
-		Deployment:     NewDeploymentClient(cfg),
-		Document:       NewDocumentClient(cfg),
-		Environment:    NewEnvironmentClient(cfg),
-		Event:          NewEventClient(cfg),
-		IdempotencyKey: NewIdempotencyKeyClient(cfg),
-		Image:          NewImageClient(cfg),
-		JournalHead:    NewJournalHeadClient(cfg),
-		Lease:          NewLeaseClient(cfg),
-		LogChunk:       NewLogChunkClient(cfg),
-		LogHead:        NewLogHeadClient(cfg),
-		Payload:        NewPayloadClient(cfg),
-		Placement:      NewPlacementClient(cfg),
-		Refusal:        NewRefusalClient(cfg),
-		Rule:           NewRuleClient(cfg),
-		Service:        NewServiceClient(cfg),
-		Snapshot:       NewSnapshotClient(cfg),
-		Step:           NewStepClient(cfg),
-		Target:         NewTargetClient(cfg),
-		Version:        NewVersionClient(cfg),
+		ctx:             ctx,
+		config:          cfg,
+		Check:           NewCheckClient(cfg),
+		Configuration:   NewConfigurationClient(cfg),
+		Decision:        NewDecisionClient(cfg),
+		Deployment:      NewDeploymentClient(cfg),
+		Document:        NewDocumentClient(cfg),
+		Environment:     NewEnvironmentClient(cfg),
+		Event:           NewEventClient(cfg),
+		IdempotencyKey:  NewIdempotencyKeyClient(cfg),
+		Image:           NewImageClient(cfg),
+		JournalHead:     NewJournalHeadClient(cfg),
+		Lease:           NewLeaseClient(cfg),
+		LogChunk:        NewLogChunkClient(cfg),
+		LogHead:         NewLogHeadClient(cfg),
+		Observation:     NewObservationClient(cfg),
+		ObservationHead: NewObservationHeadClient(cfg),
+		Payload:         NewPayloadClient(cfg),
+		Placement:       NewPlacementClient(cfg),
+		Refusal:         NewRefusalClient(cfg),
+		Rule:            NewRuleClient(cfg),
+		Service:         NewServiceClient(cfg),
+		Snapshot:        NewSnapshotClient(cfg),
+		Step:            NewStepClient(cfg),
+		Target:          NewTargetClient(cfg),
+		Version:         NewVersionClient(cfg),
 	}, nil
 }
 
@@ -309,8 +321,8 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.Check, c.Configuration, c.Decision, c.Deployment, c.Document, c.Environment,
 		c.Event, c.IdempotencyKey, c.Image, c.JournalHead, c.Lease, c.LogChunk,
-		c.LogHead, c.Payload, c.Placement, c.Refusal, c.Rule, c.Service, c.Snapshot,
-		c.Step, c.Target, c.Version,
+		c.LogHead, c.Observation, c.ObservationHead, c.Payload, c.Placement, c.Refusal,
+		c.Rule, c.Service, c.Snapshot, c.Step, c.Target, c.Version,
 	} {
 		n.Use(hooks...)
 	}
@@ -322,8 +334,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.Check, c.Configuration, c.Decision, c.Deployment, c.Document, c.Environment,
 		c.Event, c.IdempotencyKey, c.Image, c.JournalHead, c.Lease, c.LogChunk,
-		c.LogHead, c.Payload, c.Placement, c.Refusal, c.Rule, c.Service, c.Snapshot,
-		c.Step, c.Target, c.Version,
+		c.LogHead, c.Observation, c.ObservationHead, c.Payload, c.Placement, c.Refusal,
+		c.Rule, c.Service, c.Snapshot, c.Step, c.Target, c.Version,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -358,6 +370,10 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.LogChunk.mutate(ctx, m)
 	case *LogHeadMutation:
 		return c.LogHead.mutate(ctx, m)
+	case *ObservationMutation:
+		return c.Observation.mutate(ctx, m)
+	case *ObservationHeadMutation:
+		return c.ObservationHead.mutate(ctx, m)
 	case *PayloadMutation:
 		return c.Payload.mutate(ctx, m)
 	case *PlacementMutation:
@@ -2350,6 +2366,288 @@ func (c *LogHeadClient) mutate(ctx context.Context, m *LogHeadMutation) (Value, 
 	}
 }
 
+// ObservationClient is a client for the Observation schema.
+type ObservationClient struct {
+	config
+}
+
+// NewObservationClient returns a client for the Observation from the given config.
+func NewObservationClient(c config) *ObservationClient {
+	return &ObservationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `observation.Hooks(f(g(h())))`.
+func (c *ObservationClient) Use(hooks ...Hook) {
+	c.hooks.Observation = append(c.hooks.Observation, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `observation.Intercept(f(g(h())))`.
+func (c *ObservationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Observation = append(c.inters.Observation, interceptors...)
+}
+
+// Create returns a builder for creating a Observation entity.
+func (c *ObservationClient) Create() *ObservationCreate {
+	mutation := newObservationMutation(c.config, OpCreate)
+	return &ObservationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Observation entities.
+func (c *ObservationClient) CreateBulk(builders ...*ObservationCreate) *ObservationCreateBulk {
+	return &ObservationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ObservationClient) MapCreateBulk(slice any, setFunc func(*ObservationCreate, int)) *ObservationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ObservationCreateBulk{err: fmt.Errorf("calling to ObservationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ObservationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ObservationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Observation.
+func (c *ObservationClient) Update() *ObservationUpdate {
+	mutation := newObservationMutation(c.config, OpUpdate)
+	return &ObservationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ObservationClient) UpdateOne(_m *Observation) *ObservationUpdateOne {
+	mutation := newObservationMutation(c.config, OpUpdateOne, withObservation(_m))
+	return &ObservationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ObservationClient) UpdateOneID(id int64) *ObservationUpdateOne {
+	mutation := newObservationMutation(c.config, OpUpdateOne, withObservationID(id))
+	return &ObservationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Observation.
+func (c *ObservationClient) Delete() *ObservationDelete {
+	mutation := newObservationMutation(c.config, OpDelete)
+	return &ObservationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ObservationClient) DeleteOne(_m *Observation) *ObservationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ObservationClient) DeleteOneID(id int64) *ObservationDeleteOne {
+	builder := c.Delete().Where(observation.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ObservationDeleteOne{builder}
+}
+
+// Query returns a query builder for Observation.
+func (c *ObservationClient) Query() *ObservationQuery {
+	return &ObservationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeObservation},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Observation entity by its id.
+func (c *ObservationClient) Get(ctx context.Context, id int64) (*Observation, error) {
+	return c.Query().Where(observation.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ObservationClient) GetX(ctx context.Context, id int64) *Observation {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryPlacement queries the placement edge of a Observation.
+func (c *ObservationClient) QueryPlacement(_m *Observation) *PlacementQuery {
+	query := (&PlacementClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(observation.Table, observation.FieldID, id),
+			sqlgraph.To(placement.Table, placement.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, observation.PlacementTable, observation.PlacementColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *ObservationClient) Hooks() []Hook {
+	return c.hooks.Observation
+}
+
+// Interceptors returns the client interceptors.
+func (c *ObservationClient) Interceptors() []Interceptor {
+	return c.inters.Observation
+}
+
+func (c *ObservationClient) mutate(ctx context.Context, m *ObservationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ObservationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ObservationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ObservationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ObservationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Observation mutation op: %q", m.Op())
+	}
+}
+
+// ObservationHeadClient is a client for the ObservationHead schema.
+type ObservationHeadClient struct {
+	config
+}
+
+// NewObservationHeadClient returns a client for the ObservationHead from the given config.
+func NewObservationHeadClient(c config) *ObservationHeadClient {
+	return &ObservationHeadClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `observationhead.Hooks(f(g(h())))`.
+func (c *ObservationHeadClient) Use(hooks ...Hook) {
+	c.hooks.ObservationHead = append(c.hooks.ObservationHead, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `observationhead.Intercept(f(g(h())))`.
+func (c *ObservationHeadClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ObservationHead = append(c.inters.ObservationHead, interceptors...)
+}
+
+// Create returns a builder for creating a ObservationHead entity.
+func (c *ObservationHeadClient) Create() *ObservationHeadCreate {
+	mutation := newObservationHeadMutation(c.config, OpCreate)
+	return &ObservationHeadCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ObservationHead entities.
+func (c *ObservationHeadClient) CreateBulk(builders ...*ObservationHeadCreate) *ObservationHeadCreateBulk {
+	return &ObservationHeadCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ObservationHeadClient) MapCreateBulk(slice any, setFunc func(*ObservationHeadCreate, int)) *ObservationHeadCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ObservationHeadCreateBulk{err: fmt.Errorf("calling to ObservationHeadClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ObservationHeadCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ObservationHeadCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ObservationHead.
+func (c *ObservationHeadClient) Update() *ObservationHeadUpdate {
+	mutation := newObservationHeadMutation(c.config, OpUpdate)
+	return &ObservationHeadUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ObservationHeadClient) UpdateOne(_m *ObservationHead) *ObservationHeadUpdateOne {
+	mutation := newObservationHeadMutation(c.config, OpUpdateOne, withObservationHead(_m))
+	return &ObservationHeadUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ObservationHeadClient) UpdateOneID(id int) *ObservationHeadUpdateOne {
+	mutation := newObservationHeadMutation(c.config, OpUpdateOne, withObservationHeadID(id))
+	return &ObservationHeadUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ObservationHead.
+func (c *ObservationHeadClient) Delete() *ObservationHeadDelete {
+	mutation := newObservationHeadMutation(c.config, OpDelete)
+	return &ObservationHeadDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ObservationHeadClient) DeleteOne(_m *ObservationHead) *ObservationHeadDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ObservationHeadClient) DeleteOneID(id int) *ObservationHeadDeleteOne {
+	builder := c.Delete().Where(observationhead.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ObservationHeadDeleteOne{builder}
+}
+
+// Query returns a query builder for ObservationHead.
+func (c *ObservationHeadClient) Query() *ObservationHeadQuery {
+	return &ObservationHeadQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeObservationHead},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ObservationHead entity by its id.
+func (c *ObservationHeadClient) Get(ctx context.Context, id int) (*ObservationHead, error) {
+	return c.Query().Where(observationhead.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ObservationHeadClient) GetX(ctx context.Context, id int) *ObservationHead {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ObservationHeadClient) Hooks() []Hook {
+	return c.hooks.ObservationHead
+}
+
+// Interceptors returns the client interceptors.
+func (c *ObservationHeadClient) Interceptors() []Interceptor {
+	return c.inters.ObservationHead
+}
+
+func (c *ObservationHeadClient) mutate(ctx context.Context, m *ObservationHeadMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ObservationHeadCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ObservationHeadUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ObservationHeadUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ObservationHeadDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown ObservationHead mutation op: %q", m.Op())
+	}
+}
+
 // PayloadClient is a client for the Payload schema.
 type PayloadClient struct {
 	config
@@ -3711,14 +4009,15 @@ func (c *VersionClient) mutate(ctx context.Context, m *VersionMutation) (Value, 
 type (
 	hooks struct {
 		Check, Configuration, Decision, Deployment, Document, Environment, Event,
-		IdempotencyKey, Image, JournalHead, Lease, LogChunk, LogHead, Payload,
-		Placement, Refusal, Rule, Service, Snapshot, Step, Target, Version []ent.Hook
+		IdempotencyKey, Image, JournalHead, Lease, LogChunk, LogHead, Observation,
+		ObservationHead, Payload, Placement, Refusal, Rule, Service, Snapshot, Step,
+		Target, Version []ent.Hook
 	}
 	inters struct {
 		Check, Configuration, Decision, Deployment, Document, Environment, Event,
-		IdempotencyKey, Image, JournalHead, Lease, LogChunk, LogHead, Payload,
-		Placement, Refusal, Rule, Service, Snapshot, Step, Target,
-		Version []ent.Interceptor
+		IdempotencyKey, Image, JournalHead, Lease, LogChunk, LogHead, Observation,
+		ObservationHead, Payload, Placement, Refusal, Rule, Service, Snapshot, Step,
+		Target, Version []ent.Interceptor
 	}
 )
 

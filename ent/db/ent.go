@@ -25,6 +25,8 @@ import (
 	"github.com/shiplog/shiplog/ent/db/lease"
 	"github.com/shiplog/shiplog/ent/db/logchunk"
 	"github.com/shiplog/shiplog/ent/db/loghead"
+	"github.com/shiplog/shiplog/ent/db/observation"
+	"github.com/shiplog/shiplog/ent/db/observationhead"
 	"github.com/shiplog/shiplog/ent/db/payload"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/refusal"
@@ -94,28 +96,30 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			check.Table:          check.ValidColumn,
-			configuration.Table:  configuration.ValidColumn,
-			decision.Table:       decision.ValidColumn,
-			deployment.Table:     deployment.ValidColumn,
-			document.Table:       document.ValidColumn,
-			environment.Table:    environment.ValidColumn,
-			event.Table:          event.ValidColumn,
-			idempotencykey.Table: idempotencykey.ValidColumn,
-			image.Table:          image.ValidColumn,
-			journalhead.Table:    journalhead.ValidColumn,
-			lease.Table:          lease.ValidColumn,
-			logchunk.Table:       logchunk.ValidColumn,
-			loghead.Table:        loghead.ValidColumn,
-			payload.Table:        payload.ValidColumn,
-			placement.Table:      placement.ValidColumn,
-			refusal.Table:        refusal.ValidColumn,
-			rule.Table:           rule.ValidColumn,
-			service.Table:        service.ValidColumn,
-			snapshot.Table:       snapshot.ValidColumn,
-			step.Table:           step.ValidColumn,
-			target.Table:         target.ValidColumn,
-			version.Table:        version.ValidColumn,
+			check.Table:           check.ValidColumn,
+			configuration.Table:   configuration.ValidColumn,
+			decision.Table:        decision.ValidColumn,
+			deployment.Table:      deployment.ValidColumn,
+			document.Table:        document.ValidColumn,
+			environment.Table:     environment.ValidColumn,
+			event.Table:           event.ValidColumn,
+			idempotencykey.Table:  idempotencykey.ValidColumn,
+			image.Table:           image.ValidColumn,
+			journalhead.Table:     journalhead.ValidColumn,
+			lease.Table:           lease.ValidColumn,
+			logchunk.Table:        logchunk.ValidColumn,
+			loghead.Table:         loghead.ValidColumn,
+			observation.Table:     observation.ValidColumn,
+			observationhead.Table: observationhead.ValidColumn,
+			payload.Table:         payload.ValidColumn,
+			placement.Table:       placement.ValidColumn,
+			refusal.Table:         refusal.ValidColumn,
+			rule.Table:            rule.ValidColumn,
+			service.Table:         service.ValidColumn,
+			snapshot.Table:        snapshot.ValidColumn,
+			step.Table:            step.ValidColumn,
+			target.Table:          target.ValidColumn,
+			version.Table:         version.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -25,6 +25,8 @@ import (
 	"github.com/shiplog/shiplog/ent/db/lease"
 	"github.com/shiplog/shiplog/ent/db/logchunk"
 	"github.com/shiplog/shiplog/ent/db/loghead"
+	"github.com/shiplog/shiplog/ent/db/observation"
+	"github.com/shiplog/shiplog/ent/db/observationhead"
 	"github.com/shiplog/shiplog/ent/db/payload"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/predicate"
@@ -47,28 +49,30 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
-	TypeCheck          = "Check"
-	TypeConfiguration  = "Configuration"
-	TypeDecision       = "Decision"
-	TypeDeployment     = "Deployment"
-	TypeDocument       = "Document"
-	TypeEnvironment    = "Environment"
-	TypeEvent          = "Event"
-	TypeIdempotencyKey = "IdempotencyKey"
-	TypeImage          = "Image"
-	TypeJournalHead    = "JournalHead"
-	TypeLease          = "Lease"
-	TypeLogChunk       = "LogChunk"
-	TypeLogHead        = "LogHead"
-	TypePayload        = "Payload"
-	TypePlacement      = "Placement"
-	TypeRefusal        = "Refusal"
-	TypeRule           = "Rule"
-	TypeService        = "Service"
-	TypeSnapshot       = "Snapshot"
-	TypeStep           = "Step"
-	TypeTarget         = "Target"
-	TypeVersion        = "Version"
+	TypeCheck           = "Check"
+	TypeConfiguration   = "Configuration"
+	TypeDecision        = "Decision"
+	TypeDeployment      = "Deployment"
+	TypeDocument        = "Document"
+	TypeEnvironment     = "Environment"
+	TypeEvent           = "Event"
+	TypeIdempotencyKey  = "IdempotencyKey"
+	TypeImage           = "Image"
+	TypeJournalHead     = "JournalHead"
+	TypeLease           = "Lease"
+	TypeLogChunk        = "LogChunk"
+	TypeLogHead         = "LogHead"
+	TypeObservation     = "Observation"
+	TypeObservationHead = "ObservationHead"
+	TypePayload         = "Payload"
+	TypePlacement       = "Placement"
+	TypeRefusal         = "Refusal"
+	TypeRule            = "Rule"
+	TypeService         = "Service"
+	TypeSnapshot        = "Snapshot"
+	TypeStep            = "Step"
+	TypeTarget          = "Target"
+	TypeVersion         = "Version"
 )
 
 // CheckMutation represents an operation that mutates the Check nodes in the graph.
@@ -12020,6 +12024,1053 @@ func (m *LogHeadMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *LogHeadMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown LogHead edge %s", name)
+}
+
+// ObservationMutation represents an operation that mutates the Observation nodes in the graph.
+type ObservationMutation struct {
+	config
+	op               Op
+	typ              string
+	id               *int64
+	at               *time.Time
+	observed         *json.RawMessage
+	appendobserved   json.RawMessage
+	observed_at      *time.Time
+	drift            *observation.Drift
+	clearedFields    map[string]struct{}
+	placement        *string
+	clearedplacement bool
+	done             bool
+	oldValue         func(context.Context) (*Observation, error)
+	predicates       []predicate.Observation
+}
+
+var _ ent.Mutation = (*ObservationMutation)(nil)
+
+// observationOption allows management of the mutation configuration using functional options.
+type observationOption func(*ObservationMutation)
+
+// newObservationMutation creates new mutation for the Observation entity.
+func newObservationMutation(c config, op Op, opts ...observationOption) *ObservationMutation {
+	m := &ObservationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeObservation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withObservationID sets the ID field of the mutation.
+func withObservationID(id int64) observationOption {
+	return func(m *ObservationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Observation
+		)
+		m.oldValue = func(ctx context.Context) (*Observation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Observation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withObservation sets the old Observation of the mutation.
+func withObservation(node *Observation) observationOption {
+	return func(m *ObservationMutation) {
+		m.oldValue = func(context.Context) (*Observation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ObservationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ObservationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Observation entities.
+func (m *ObservationMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ObservationMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ObservationMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Observation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetPlacementID sets the "placement_id" field.
+func (m *ObservationMutation) SetPlacementID(s string) {
+	m.placement = &s
+}
+
+// PlacementID returns the value of the "placement_id" field in the mutation.
+func (m *ObservationMutation) PlacementID() (r string, exists bool) {
+	v := m.placement
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlacementID returns the old "placement_id" field's value of the Observation entity.
+// If the Observation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ObservationMutation) OldPlacementID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlacementID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlacementID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlacementID: %w", err)
+	}
+	return oldValue.PlacementID, nil
+}
+
+// ResetPlacementID resets all changes to the "placement_id" field.
+func (m *ObservationMutation) ResetPlacementID() {
+	m.placement = nil
+}
+
+// SetAt sets the "at" field.
+func (m *ObservationMutation) SetAt(t time.Time) {
+	m.at = &t
+}
+
+// At returns the value of the "at" field in the mutation.
+func (m *ObservationMutation) At() (r time.Time, exists bool) {
+	v := m.at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAt returns the old "at" field's value of the Observation entity.
+// If the Observation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ObservationMutation) OldAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAt: %w", err)
+	}
+	return oldValue.At, nil
+}
+
+// ResetAt resets all changes to the "at" field.
+func (m *ObservationMutation) ResetAt() {
+	m.at = nil
+}
+
+// SetObserved sets the "observed" field.
+func (m *ObservationMutation) SetObserved(jm json.RawMessage) {
+	m.observed = &jm
+	m.appendobserved = nil
+}
+
+// Observed returns the value of the "observed" field in the mutation.
+func (m *ObservationMutation) Observed() (r json.RawMessage, exists bool) {
+	v := m.observed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldObserved returns the old "observed" field's value of the Observation entity.
+// If the Observation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ObservationMutation) OldObserved(ctx context.Context) (v json.RawMessage, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldObserved is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldObserved requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldObserved: %w", err)
+	}
+	return oldValue.Observed, nil
+}
+
+// AppendObserved adds jm to the "observed" field.
+func (m *ObservationMutation) AppendObserved(jm json.RawMessage) {
+	m.appendobserved = append(m.appendobserved, jm...)
+}
+
+// AppendedObserved returns the list of values that were appended to the "observed" field in this mutation.
+func (m *ObservationMutation) AppendedObserved() (json.RawMessage, bool) {
+	if len(m.appendobserved) == 0 {
+		return nil, false
+	}
+	return m.appendobserved, true
+}
+
+// ClearObserved clears the value of the "observed" field.
+func (m *ObservationMutation) ClearObserved() {
+	m.observed = nil
+	m.appendobserved = nil
+	m.clearedFields[observation.FieldObserved] = struct{}{}
+}
+
+// ObservedCleared returns if the "observed" field was cleared in this mutation.
+func (m *ObservationMutation) ObservedCleared() bool {
+	_, ok := m.clearedFields[observation.FieldObserved]
+	return ok
+}
+
+// ResetObserved resets all changes to the "observed" field.
+func (m *ObservationMutation) ResetObserved() {
+	m.observed = nil
+	m.appendobserved = nil
+	delete(m.clearedFields, observation.FieldObserved)
+}
+
+// SetObservedAt sets the "observed_at" field.
+func (m *ObservationMutation) SetObservedAt(t time.Time) {
+	m.observed_at = &t
+}
+
+// ObservedAt returns the value of the "observed_at" field in the mutation.
+func (m *ObservationMutation) ObservedAt() (r time.Time, exists bool) {
+	v := m.observed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldObservedAt returns the old "observed_at" field's value of the Observation entity.
+// If the Observation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ObservationMutation) OldObservedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldObservedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldObservedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldObservedAt: %w", err)
+	}
+	return oldValue.ObservedAt, nil
+}
+
+// ClearObservedAt clears the value of the "observed_at" field.
+func (m *ObservationMutation) ClearObservedAt() {
+	m.observed_at = nil
+	m.clearedFields[observation.FieldObservedAt] = struct{}{}
+}
+
+// ObservedAtCleared returns if the "observed_at" field was cleared in this mutation.
+func (m *ObservationMutation) ObservedAtCleared() bool {
+	_, ok := m.clearedFields[observation.FieldObservedAt]
+	return ok
+}
+
+// ResetObservedAt resets all changes to the "observed_at" field.
+func (m *ObservationMutation) ResetObservedAt() {
+	m.observed_at = nil
+	delete(m.clearedFields, observation.FieldObservedAt)
+}
+
+// SetDrift sets the "drift" field.
+func (m *ObservationMutation) SetDrift(o observation.Drift) {
+	m.drift = &o
+}
+
+// Drift returns the value of the "drift" field in the mutation.
+func (m *ObservationMutation) Drift() (r observation.Drift, exists bool) {
+	v := m.drift
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDrift returns the old "drift" field's value of the Observation entity.
+// If the Observation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ObservationMutation) OldDrift(ctx context.Context) (v *observation.Drift, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDrift is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDrift requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDrift: %w", err)
+	}
+	return oldValue.Drift, nil
+}
+
+// ClearDrift clears the value of the "drift" field.
+func (m *ObservationMutation) ClearDrift() {
+	m.drift = nil
+	m.clearedFields[observation.FieldDrift] = struct{}{}
+}
+
+// DriftCleared returns if the "drift" field was cleared in this mutation.
+func (m *ObservationMutation) DriftCleared() bool {
+	_, ok := m.clearedFields[observation.FieldDrift]
+	return ok
+}
+
+// ResetDrift resets all changes to the "drift" field.
+func (m *ObservationMutation) ResetDrift() {
+	m.drift = nil
+	delete(m.clearedFields, observation.FieldDrift)
+}
+
+// ClearPlacement clears the "placement" edge to the Placement entity.
+func (m *ObservationMutation) ClearPlacement() {
+	m.clearedplacement = true
+	m.clearedFields[observation.FieldPlacementID] = struct{}{}
+}
+
+// PlacementCleared reports if the "placement" edge to the Placement entity was cleared.
+func (m *ObservationMutation) PlacementCleared() bool {
+	return m.clearedplacement
+}
+
+// PlacementIDs returns the "placement" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// PlacementID instead. It exists only for internal usage by the builders.
+func (m *ObservationMutation) PlacementIDs() (ids []string) {
+	if id := m.placement; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetPlacement resets all changes to the "placement" edge.
+func (m *ObservationMutation) ResetPlacement() {
+	m.placement = nil
+	m.clearedplacement = false
+}
+
+// Where appends a list predicates to the ObservationMutation builder.
+func (m *ObservationMutation) Where(ps ...predicate.Observation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ObservationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ObservationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Observation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ObservationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ObservationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Observation).
+func (m *ObservationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ObservationMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.placement != nil {
+		fields = append(fields, observation.FieldPlacementID)
+	}
+	if m.at != nil {
+		fields = append(fields, observation.FieldAt)
+	}
+	if m.observed != nil {
+		fields = append(fields, observation.FieldObserved)
+	}
+	if m.observed_at != nil {
+		fields = append(fields, observation.FieldObservedAt)
+	}
+	if m.drift != nil {
+		fields = append(fields, observation.FieldDrift)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ObservationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case observation.FieldPlacementID:
+		return m.PlacementID()
+	case observation.FieldAt:
+		return m.At()
+	case observation.FieldObserved:
+		return m.Observed()
+	case observation.FieldObservedAt:
+		return m.ObservedAt()
+	case observation.FieldDrift:
+		return m.Drift()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ObservationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case observation.FieldPlacementID:
+		return m.OldPlacementID(ctx)
+	case observation.FieldAt:
+		return m.OldAt(ctx)
+	case observation.FieldObserved:
+		return m.OldObserved(ctx)
+	case observation.FieldObservedAt:
+		return m.OldObservedAt(ctx)
+	case observation.FieldDrift:
+		return m.OldDrift(ctx)
+	}
+	return nil, fmt.Errorf("unknown Observation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ObservationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case observation.FieldPlacementID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlacementID(v)
+		return nil
+	case observation.FieldAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAt(v)
+		return nil
+	case observation.FieldObserved:
+		v, ok := value.(json.RawMessage)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetObserved(v)
+		return nil
+	case observation.FieldObservedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetObservedAt(v)
+		return nil
+	case observation.FieldDrift:
+		v, ok := value.(observation.Drift)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDrift(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Observation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ObservationMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ObservationMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ObservationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Observation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ObservationMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(observation.FieldObserved) {
+		fields = append(fields, observation.FieldObserved)
+	}
+	if m.FieldCleared(observation.FieldObservedAt) {
+		fields = append(fields, observation.FieldObservedAt)
+	}
+	if m.FieldCleared(observation.FieldDrift) {
+		fields = append(fields, observation.FieldDrift)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ObservationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ObservationMutation) ClearField(name string) error {
+	switch name {
+	case observation.FieldObserved:
+		m.ClearObserved()
+		return nil
+	case observation.FieldObservedAt:
+		m.ClearObservedAt()
+		return nil
+	case observation.FieldDrift:
+		m.ClearDrift()
+		return nil
+	}
+	return fmt.Errorf("unknown Observation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ObservationMutation) ResetField(name string) error {
+	switch name {
+	case observation.FieldPlacementID:
+		m.ResetPlacementID()
+		return nil
+	case observation.FieldAt:
+		m.ResetAt()
+		return nil
+	case observation.FieldObserved:
+		m.ResetObserved()
+		return nil
+	case observation.FieldObservedAt:
+		m.ResetObservedAt()
+		return nil
+	case observation.FieldDrift:
+		m.ResetDrift()
+		return nil
+	}
+	return fmt.Errorf("unknown Observation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ObservationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.placement != nil {
+		edges = append(edges, observation.EdgePlacement)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ObservationMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case observation.EdgePlacement:
+		if id := m.placement; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ObservationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ObservationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ObservationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedplacement {
+		edges = append(edges, observation.EdgePlacement)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ObservationMutation) EdgeCleared(name string) bool {
+	switch name {
+	case observation.EdgePlacement:
+		return m.clearedplacement
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ObservationMutation) ClearEdge(name string) error {
+	switch name {
+	case observation.EdgePlacement:
+		m.ClearPlacement()
+		return nil
+	}
+	return fmt.Errorf("unknown Observation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ObservationMutation) ResetEdge(name string) error {
+	switch name {
+	case observation.EdgePlacement:
+		m.ResetPlacement()
+		return nil
+	}
+	return fmt.Errorf("unknown Observation edge %s", name)
+}
+
+// ObservationHeadMutation represents an operation that mutates the ObservationHead nodes in the graph.
+type ObservationHeadMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	seq           *int64
+	addseq        *int64
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ObservationHead, error)
+	predicates    []predicate.ObservationHead
+}
+
+var _ ent.Mutation = (*ObservationHeadMutation)(nil)
+
+// observationheadOption allows management of the mutation configuration using functional options.
+type observationheadOption func(*ObservationHeadMutation)
+
+// newObservationHeadMutation creates new mutation for the ObservationHead entity.
+func newObservationHeadMutation(c config, op Op, opts ...observationheadOption) *ObservationHeadMutation {
+	m := &ObservationHeadMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeObservationHead,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withObservationHeadID sets the ID field of the mutation.
+func withObservationHeadID(id int) observationheadOption {
+	return func(m *ObservationHeadMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ObservationHead
+		)
+		m.oldValue = func(ctx context.Context) (*ObservationHead, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ObservationHead.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withObservationHead sets the old ObservationHead of the mutation.
+func withObservationHead(node *ObservationHead) observationheadOption {
+	return func(m *ObservationHeadMutation) {
+		m.oldValue = func(context.Context) (*ObservationHead, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ObservationHeadMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ObservationHeadMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ObservationHead entities.
+func (m *ObservationHeadMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ObservationHeadMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ObservationHeadMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ObservationHead.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetSeq sets the "seq" field.
+func (m *ObservationHeadMutation) SetSeq(i int64) {
+	m.seq = &i
+	m.addseq = nil
+}
+
+// Seq returns the value of the "seq" field in the mutation.
+func (m *ObservationHeadMutation) Seq() (r int64, exists bool) {
+	v := m.seq
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSeq returns the old "seq" field's value of the ObservationHead entity.
+// If the ObservationHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ObservationHeadMutation) OldSeq(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSeq is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSeq requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSeq: %w", err)
+	}
+	return oldValue.Seq, nil
+}
+
+// AddSeq adds i to the "seq" field.
+func (m *ObservationHeadMutation) AddSeq(i int64) {
+	if m.addseq != nil {
+		*m.addseq += i
+	} else {
+		m.addseq = &i
+	}
+}
+
+// AddedSeq returns the value that was added to the "seq" field in this mutation.
+func (m *ObservationHeadMutation) AddedSeq() (r int64, exists bool) {
+	v := m.addseq
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSeq resets all changes to the "seq" field.
+func (m *ObservationHeadMutation) ResetSeq() {
+	m.seq = nil
+	m.addseq = nil
+}
+
+// Where appends a list predicates to the ObservationHeadMutation builder.
+func (m *ObservationHeadMutation) Where(ps ...predicate.ObservationHead) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ObservationHeadMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ObservationHeadMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ObservationHead, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ObservationHeadMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ObservationHeadMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ObservationHead).
+func (m *ObservationHeadMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ObservationHeadMutation) Fields() []string {
+	fields := make([]string, 0, 1)
+	if m.seq != nil {
+		fields = append(fields, observationhead.FieldSeq)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ObservationHeadMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case observationhead.FieldSeq:
+		return m.Seq()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ObservationHeadMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case observationhead.FieldSeq:
+		return m.OldSeq(ctx)
+	}
+	return nil, fmt.Errorf("unknown ObservationHead field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ObservationHeadMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case observationhead.FieldSeq:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSeq(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ObservationHead field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ObservationHeadMutation) AddedFields() []string {
+	var fields []string
+	if m.addseq != nil {
+		fields = append(fields, observationhead.FieldSeq)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ObservationHeadMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case observationhead.FieldSeq:
+		return m.AddedSeq()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ObservationHeadMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case observationhead.FieldSeq:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSeq(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ObservationHead numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ObservationHeadMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ObservationHeadMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ObservationHeadMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ObservationHead nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ObservationHeadMutation) ResetField(name string) error {
+	switch name {
+	case observationhead.FieldSeq:
+		m.ResetSeq()
+		return nil
+	}
+	return fmt.Errorf("unknown ObservationHead field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ObservationHeadMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ObservationHeadMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ObservationHeadMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ObservationHeadMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ObservationHeadMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ObservationHeadMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ObservationHeadMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ObservationHead unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ObservationHeadMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ObservationHead edge %s", name)
 }
 
 // PayloadMutation represents an operation that mutates the Payload nodes in the graph.

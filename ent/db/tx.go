@@ -40,6 +40,10 @@ type Tx struct {
 	LogChunk *LogChunkClient
 	// LogHead is the client for interacting with the LogHead builders.
 	LogHead *LogHeadClient
+	// Observation is the client for interacting with the Observation builders.
+	Observation *ObservationClient
+	// ObservationHead is the client for interacting with the ObservationHead builders.
+	ObservationHead *ObservationHeadClient
 	// Payload is the client for interacting with the Payload builders.
 	Payload *PayloadClient
 	// Placement is the client for interacting with the Placement builders.
@@ -202,6 +206,8 @@ func (tx *Tx) init() {
 	tx.Lease = NewLeaseClient(tx.config)
 	tx.LogChunk = NewLogChunkClient(tx.config)
 	tx.LogHead = NewLogHeadClient(tx.config)
+	tx.Observation = NewObservationClient(tx.config)
+	tx.ObservationHead = NewObservationHeadClient(tx.config)
 	tx.Payload = NewPayloadClient(tx.config)
 	tx.Placement = NewPlacementClient(tx.config)
 	tx.Refusal = NewRefusalClient(tx.config)

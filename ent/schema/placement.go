@@ -50,3 +50,40 @@ func (Placement) Indexes() []ent.Index {
 		index.Fields("recorded_version_id"),
 	}
 }
+
+// Observation is what an observer saw of a placement, from one change to the
+// next: the history of the placement's observed side.
+type Observation struct{ ent.Schema }
+
+// Fields of the observation.
+func (Observation) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id").Immutable().Comment("place in the order of commits, by the head's counter"),
+		field.String("placement_id").Immutable().Comment("of what"),
+		field.Time("at").Immutable().Comment("since when"),
+		field.JSON("observed", json.RawMessage{}).Optional().Immutable().Comment("what ran, by version"),
+		field.Time("observed_at").Optional().Nillable().Immutable().Comment("when it was last seen so: earlier than at when the target could not be asked"),
+		field.Enum("drift").Values("IN_SYNC", "ROLLING", "VERSION_DIFFERS", "CONFIG_DIFFERS", "MISSING", "UNKNOWN_VERSION", "UNREACHABLE").Optional().Nillable().Immutable().Comment("how it differed from what was applied"),
+	}
+}
+
+// Edges of the observation.
+func (Observation) Edges() []ent.Edge {
+	return []ent.Edge{edge.To("placement", Placement.Type).Unique().Required().Field("placement_id").Immutable()}
+}
+
+// Indexes of the observation.
+func (Observation) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("placement_id", "at", "id")}
+}
+
+// ObservationHead is the one row that gives observations their places.
+type ObservationHead struct{ ent.Schema }
+
+// Fields of the observations' head.
+func (ObservationHead) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int("id").Immutable().Comment("always 1"),
+		field.Int64("seq").Comment("id of the newest observation"),
+	}
+}

@@ -52,6 +52,7 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 
 	"Subscription.deploymentLogs":    readers,
 	"Subscription.deploymentChanged": readers,
+	"Subscription.placementChanged":  readers,
 	"Subscription.events":            readers,
 }
 

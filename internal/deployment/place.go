@@ -29,7 +29,7 @@ type Placement struct {
 	AppliedID     *string
 	// RecordedVersionID is the version of the recorded deployment.
 	RecordedVersionID *string
-	// Observed and Drift are of now only.
+	// Observed and Drift are what was seen last, up to then.
 	Observed   json.RawMessage
 	ObservedAt *time.Time
 	Drift      *placement.Drift
@@ -66,10 +66,6 @@ type placed struct {
 // resolve finds what the filter refers to by name.
 func (f PlacementFilter) resolve(ctx context.Context, s *store.Store, client *db.Client, at *time.Time) (*placed, error) {
 	p := &placed{store: s, at: at, filter: f}
-
-	if at != nil && len(f.Drift) > 0 {
-		return nil, fault.Invalid("filter.drift", "drift is known for now only: leave out at")
-	}
 
 	if err := spec.ValidateLabels("filter.labels", f.Labels); err != nil {
 		return nil, err
@@ -126,7 +122,8 @@ func (q *placed) columns(query *store.Query) {
 		AND d.became_current_at IS NOT NULL AND d.became_current_at <= ? ORDER BY d.became_current_at DESC, d.current_order DESC LIMIT 1) AS recorded_id,
 	(SELECT d.id FROM deployments d WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id
 		AND d.acted_at IS NOT NULL AND d.acted_at <= ? ORDER BY d.acted_at DESC, d.id DESC LIMIT 1) AS applied_id,
-	NULL AS recorded_version_id, NULL AS observed, NULL AS observed_at, NULL AS drift`, *q.at, *q.at)
+	(SELECT o.id FROM observations o WHERE o.placement_id = p.id AND o.at <= ? ORDER BY o.at DESC, o.id DESC LIMIT 1) AS observation_id`,
+		*q.at, *q.at, *q.at)
 }
 
 // from begins the query: the rows of placements under the filter.
@@ -178,16 +175,23 @@ func (q *placed) from(selection string) *store.Query {
 		query.Add(" AND ").In("p.recorded_version_id", q.versions)
 	}
 
+	query.Add(") x")
+
+	if q.at != nil {
+		query.Add(" LEFT JOIN observations y ON y.id = x.observation_id")
+	}
+
+	query.Add(" WHERE (x.recorded_id IS NOT NULL OR x.applied_id IS NOT NULL)")
+
 	if len(q.filter.Drift) > 0 {
 		drifts := make([]string, len(q.filter.Drift))
 		for i, d := range q.filter.Drift {
 			drifts[i] = string(d)
 		}
 
-		query.Add(" AND ").In("p.drift", drifts)
+		query.Add(" AND ").In(q.seen()+".drift", drifts)
 	}
 
-	query.Add(") x WHERE (x.recorded_id IS NOT NULL OR x.applied_id IS NOT NULL)")
 	q.content(query)
 
 	return query
@@ -216,13 +220,23 @@ func (q *placed) content(query *store.Query) {
 // selection is what is read of a placement. The row says which version it is
 // now; at a past moment the deployment of then does.
 func (q *placed) selection() string {
-	const columns = "x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, x.observed, x.observed_at, x.drift, "
+	columns := strings.ReplaceAll("x.id, x.service_id, x.environment_id, x.recorded_id, x.applied_id, ?.observed, ?.observed_at, ?.drift, ", "?", q.seen())
 
 	if q.at == nil {
 		return columns + "x.recorded_version_id"
 	}
 
 	return columns + "(SELECT r.version_id FROM deployments r WHERE r.id = x.recorded_id)"
+}
+
+// seen is where what was observed stands: in the placement's row, or in the
+// history.
+func (q *placed) seen() string {
+	if q.at == nil {
+		return "x"
+	}
+
+	return "y"
 }
 
 func (q *placed) read(ctx context.Context, client *db.Client, query *store.Query) ([]*Placement, error) {
@@ -301,6 +315,31 @@ func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *Plac
 	}
 
 	return p, nil
+}
+
+// PlacementsAmong gives those of the placements that fit the filter, by id. It
+// refuses, also for none, what the filter refers to and is not there.
+func (e *Engine) PlacementsAmong(ctx context.Context, client *db.Client, filter *PlacementFilter, ids []string) (map[string]*Placement, error) {
+	if filter == nil {
+		filter = &PlacementFilter{}
+	}
+
+	q, err := filter.resolve(ctx, e.store, client, nil)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+
+	found, err := q.read(ctx, client, q.from(q.selection()).Add(" AND ").In("x.id", ids))
+	if err != nil {
+		return nil, err
+	}
+
+	byID := make(map[string]*Placement, len(found))
+	for _, p := range found {
+		byID[p.ID] = p
+	}
+
+	return byID, nil
 }
 
 // PlacementsOf gives all placements of services by the environments' rank,

@@ -156,9 +156,11 @@ func (u *unit) loadPlacement(ctx context.Context) error {
 			u.tenure.log.WarnContext(ctx, "the observed side of a placement cannot be read", "placement", u.placement, "error", err)
 		}
 
-		// Without its time: a new owner says at once that it has looked, also
-		// when it sees what the one before saw.
 		u.written = written{loaded: err == nil && row.ObservedAt != nil, versions: versions}
+		if row.ObservedAt != nil {
+			u.written.at = *row.ObservedAt
+		}
+
 		if row.Drift != nil {
 			u.written.drift = *row.Drift
 		}

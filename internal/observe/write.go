@@ -12,15 +12,15 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 )
 
-// Topic is what is woken when the observed side of the placement changes.
-func Topic(placement string) string { return "placement/" + placement }
-
 // written is what the placement's row holds.
 type written struct {
 	loaded   bool
 	versions []Version
 	drift    placement.Drift
-	at       time.Time // of this owner's last write; zero before it
+	at       time.Time
+	// said is when this owner last wrote it: a new one says at once that it has
+	// looked, also when it sees what the one before saw.
+	said time.Time
 }
 
 // observe asks the target and writes down what has changed.
@@ -30,7 +30,7 @@ func (u *unit) observe(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 
-	now := written{loaded: true, versions: u.written.versions, at: u.written.at}
+	now := written{loaded: true, versions: u.written.versions, at: u.written.at, said: store.Now()}
 
 	if asked == nil {
 		u.book.seen(seen, time.Now())
@@ -47,7 +47,7 @@ func (u *unit) observe(ctx context.Context) error {
 	now.drift = Verdict(u.book.applied, seen, asked, func(v string) bool { return u.versions[v] })
 
 	same := u.written.loaded && u.written.drift == now.drift && reflect.DeepEqual(normal(u.written.versions), normal(now.versions))
-	if same && now.at.Sub(u.written.at) < u.tenure.cfg.Refresh {
+	if same && now.said.Sub(u.written.said) < u.tenure.cfg.Refresh {
 		return nil
 	}
 
@@ -100,7 +100,8 @@ func (u *unit) learn(ctx context.Context, versions []Version) error {
 	return nil
 }
 
-func (u *unit) write(ctx context.Context, now written, wake bool) error {
+// write writes what is there now, and what has changed into the history too.
+func (u *unit) write(ctx context.Context, now written, changed bool) error {
 	content, err := json.Marshal(normal(now.versions))
 	if err != nil {
 		return fmt.Errorf("observed side of %s: %w", u.placement, err)
@@ -122,10 +123,10 @@ func (u *unit) write(ctx context.Context, now written, wake bool) error {
 			update.SetDrift(now.drift)
 		}
 
-		if wake {
-			tx.Wake(Topic(u.placement))
+		if err := update.Exec(ctx); err != nil || !changed {
+			return err
 		}
 
-		return update.Exec(ctx)
+		return remember(ctx, tx, u.placement, content, now)
 	})
 }

@@ -165,6 +165,30 @@ func (f LogHeadFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.LogHeadMutation", m)
 }
 
+// The ObservationFunc type is an adapter to allow the use of ordinary
+// function as Observation mutator.
+type ObservationFunc func(context.Context, *db.ObservationMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ObservationFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.ObservationMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.ObservationMutation", m)
+}
+
+// The ObservationHeadFunc type is an adapter to allow the use of ordinary
+// function as ObservationHead mutator.
+type ObservationHeadFunc func(context.Context, *db.ObservationHeadMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ObservationHeadFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.ObservationHeadMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.ObservationHeadMutation", m)
+}
+
 // The PayloadFunc type is an adapter to allow the use of ordinary
 // function as Payload mutator.
 type PayloadFunc func(context.Context, *db.PayloadMutation) (db.Value, error)

@@ -541,6 +541,47 @@ var (
 		Columns:    LogHeadsColumns,
 		PrimaryKey: []*schema.Column{LogHeadsColumns[0]},
 	}
+	// ObservationsColumns holds the columns for the "observations" table.
+	ObservationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "at", Type: field.TypeTime},
+		{Name: "observed", Type: field.TypeJSON, Nullable: true},
+		{Name: "observed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "drift", Type: field.TypeEnum, Nullable: true, Enums: []string{"IN_SYNC", "ROLLING", "VERSION_DIFFERS", "CONFIG_DIFFERS", "MISSING", "UNKNOWN_VERSION", "UNREACHABLE"}},
+		{Name: "placement_id", Type: field.TypeString, Size: 80},
+	}
+	// ObservationsTable holds the schema information for the "observations" table.
+	ObservationsTable = &schema.Table{
+		Name:       "observations",
+		Columns:    ObservationsColumns,
+		PrimaryKey: []*schema.Column{ObservationsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "observations_placements_placement",
+				Columns:    []*schema.Column{ObservationsColumns[5]},
+				RefColumns: []*schema.Column{PlacementsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "observation_placement_id_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{ObservationsColumns[5], ObservationsColumns[1], ObservationsColumns[0]},
+			},
+		},
+	}
+	// ObservationHeadsColumns holds the columns for the "observation_heads" table.
+	ObservationHeadsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "seq", Type: field.TypeInt64},
+	}
+	// ObservationHeadsTable holds the schema information for the "observation_heads" table.
+	ObservationHeadsTable = &schema.Table{
+		Name:       "observation_heads",
+		Columns:    ObservationHeadsColumns,
+		PrimaryKey: []*schema.Column{ObservationHeadsColumns[0]},
+	}
 	// PayloadsColumns holds the columns for the "payloads" table.
 	PayloadsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 80},
@@ -895,6 +936,8 @@ var (
 		LeasesTable,
 		LogChunksTable,
 		LogHeadsTable,
+		ObservationsTable,
+		ObservationHeadsTable,
 		PayloadsTable,
 		PlacementsTable,
 		RefusalsTable,
@@ -923,6 +966,7 @@ func init() {
 	DeploymentsTable.ForeignKeys[4].RefTable = SnapshotsTable
 	EnvironmentsTable.ForeignKeys[0].RefTable = TargetsTable
 	ImagesTable.ForeignKeys[0].RefTable = VersionsTable
+	ObservationsTable.ForeignKeys[0].RefTable = PlacementsTable
 	PlacementsTable.ForeignKeys[0].RefTable = ServicesTable
 	PlacementsTable.ForeignKeys[1].RefTable = EnvironmentsTable
 	PlacementsTable.ForeignKeys[2].RefTable = DeploymentsTable

@@ -45,6 +45,12 @@ type LogChunk func(*sql.Selector)
 // LogHead is the predicate function for loghead builders.
 type LogHead func(*sql.Selector)
 
+// Observation is the predicate function for observation builders.
+type Observation func(*sql.Selector)
+
+// ObservationHead is the predicate function for observationhead builders.
+type ObservationHead func(*sql.Selector)
+
 // Payload is the predicate function for payload builders.
 type Payload func(*sql.Selector)
 

@@ -3,12 +3,18 @@
 //
 //	SHIPLOG_DEV_POSTGRES=postgres://… go run ./ent/migrations/write NAME
 //
-// The Postgres database must be an empty one that may be written to.
+// The Postgres database must be an empty one that may be written to. After a
+// migration was edited, which it may be until it is released,
+//
+//	go run ./ent/migrations/write -sum
+//
+// brings the checksums up to date.
 package main
 
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"text/template"
@@ -31,7 +37,14 @@ func main() {
 	}
 }
 
+// folders hold the migrations, by dialect.
+const folders = "ent/migrations/"
+
 func run() error {
+	if len(os.Args) == 2 && os.Args[1] == "-sum" {
+		return errors.Join(sum(folders+dialect.Postgres), sum(folders+"sqlite"))
+	}
+
 	// Forward only: goose's form without the way down.
 	formatter, err := atlas.NewTemplateFormatter(
 		template.Must(template.New("name").Funcs(template.FuncMap{"now": func() string { return time.Now().UTC().Format("20060102150405") }}).
@@ -51,8 +64,8 @@ func run() error {
 	sql.Register("sqlite3", &sqlite.Driver{})
 
 	for _, d := range []struct{ dialect, folder, url string }{
-		{dialect.Postgres, "ent/migrations/postgres", url},
-		{dialect.SQLite, "ent/migrations/sqlite", "sqlite://file?mode=memory&_pragma=foreign_keys(1)"},
+		{dialect.Postgres, folders + dialect.Postgres, url},
+		{dialect.SQLite, folders + "sqlite", "sqlite://file?mode=memory&_pragma=foreign_keys(1)"},
 	} {
 		dir, err := sqltool.NewGooseDir(d.folder)
 		if err != nil {
@@ -72,4 +85,19 @@ func run() error {
 	}
 
 	return nil
+}
+
+// sum writes the checksums of a folder's migrations anew.
+func sum(folder string) error {
+	dir, err := sqltool.NewGooseDir(folder)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", folder, err)
+	}
+
+	hash, err := dir.Checksum()
+	if err != nil {
+		return fmt.Errorf("sum up %s: %w", folder, err)
+	}
+
+	return atlas.WriteSumFile(dir, hash)
 }

@@ -83,28 +83,42 @@ func URL(t testing.TB, dialect string) string {
 		return "sqlite:" + filepath.Join(t.TempDir(), "shiplog.db")
 	}
 
-	server := os.Getenv("SHIPLOG_TEST_POSTGRES")
-	if server == "" {
-		t.Fatal("SHIPLOG_TEST_POSTGRES is not set: run the tests with make test, or with go run ./test/withpostgres go test …")
-	}
-
-	template, err := template(t.Context(), server)
+	template, err := template(t.Context(), server(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if err := admin(t.Context(), server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template)); err != nil {
+	create(t, name, " TEMPLATE "+template)
+
+	return inDatabase(server(t), name)
+}
+
+// server is the URL of the Postgres of the tests.
+func server(t testing.TB) string {
+	t.Helper()
+
+	url := os.Getenv("SHIPLOG_TEST_POSTGRES")
+	if url == "" {
+		t.Fatal("SHIPLOG_TEST_POSTGRES is not set: run the tests with make test, or with go run ./test/withpostgres go test …")
+	}
+
+	return url
+}
+
+// create creates a database that is dropped when the test ends.
+func create(t testing.TB, name, options string) {
+	t.Helper()
+
+	if err := admin(t.Context(), server(t), "CREATE DATABASE "+name+options); err != nil {
 		t.Fatal(err)
 	}
 
 	t.Cleanup(func() {
-		if err := admin(context.WithoutCancel(t.Context()), server, fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name)); err != nil {
+		if err := admin(context.WithoutCancel(t.Context()), server(t), fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name)); err != nil {
 			t.Error(err)
 		}
 	})
-
-	return inDatabase(server, name)
 }
 
 // template makes, once for these migrations, the database that tests' are
