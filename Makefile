@@ -12,7 +12,7 @@ HELLO := 1.0.0=good 1.1.0=good 1.2.0=crash 1.3.0=neverready
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: go-version
 go-version:
@@ -40,7 +40,7 @@ run: build ## build, start a server with the demo's story, and keep serving (SHI
 # -parallel and -p fit two cores: more would only make timeouts of the machine.
 .PHONY: test
 test: go-version build ## run all Go tests with the race detector, on Postgres and on SQLite
-	@$(GO) run ./test/withpostgres $(GO) run ./test/all -race -timeout 20m ./...
+	@$(GO) run ./test/withpostgres $(GO) run ./test/all -race -timeout 20m $$($(GO) list ./... | grep -v -e '/test/kube/' -e '/test/kube$$')
 
 .PHONY: test-clients
 test-clients: build test/clients/node_modules/.package-lock.json ## run the tests of published npm clients against the server
@@ -49,6 +49,20 @@ test-clients: build test/clients/node_modules/.package-lock.json ## run the test
 test/clients/node_modules/.package-lock.json: test/clients/package-lock.json | node
 	@echo "installing the npm packages of test/clients (a minute the first time)"
 	@cd test/clients && npm ci --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.package-lock.json
+
+.PHONY: cluster-up
+cluster-up: go-version ## start the Kubernetes cluster for tests on this machine, as root (test/kubernetes)
+	@$(GO) run ./test/withcluster -up
+
+.PHONY: cluster-down
+cluster-down: go-version ## end it; WIPE=1 also forgets what it holds, but not what was built
+	@$(GO) run ./test/withcluster -down $(if $(WIPE),-wipe)
+
+# The harness itself is tested where it is used; a cluster that you have is not ours to kill.
+.PHONY: test-kubernetes
+test-kubernetes: go-version ## run the tests that need Kubernetes, on that cluster or on SHIPLOG_TEST_KUBECONFIG
+	@$(GO) run ./test/withcluster $(GO) run ./test/all -timeout 15m \
+	  $$($(GO) list ./test/kube/... $(if $(SHIPLOG_TEST_KUBECONFIG),| grep -v /test/kube/life))
 
 .PHONY: accept-schema
 accept-schema: ## promise clients schema.graphql as it is now, with what it breaks
