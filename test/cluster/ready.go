@@ -73,8 +73,9 @@ func (c Config) ready(ctx context.Context, since time.Time) error {
 			continue
 		}
 
-		// Times of the API have whole seconds.
-		if condition.Status != "True" || condition.LastHeartbeatTime.Before(since.Truncate(time.Second)) {
+		// Times of the API have whole seconds, cut off: a start takes longer than
+		// one, so that its own word is never taken for an earlier life's.
+		if condition.Status != "True" || condition.LastHeartbeatTime.Before(since) {
 			return fmt.Errorf("node %s is not ready: %s", nodeName, condition.Message)
 		}
 
