@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 
@@ -80,9 +81,7 @@ func (c *Cluster) Environment() []string {
 // variables it knows), pushes it, and gives the reference with its digest.
 func (c *Cluster) PushApp(ctx context.Context, name, version string, env map[string]string) (string, error) {
 	all := map[string]string{"VERSION": version}
-	for k, v := range env {
-		all[k] = v
-	}
+	maps.Copy(all, env)
 
 	made, err := image.New(image.Spec{
 		Files: map[string]string{"/app": c.App}, Entrypoint: []string{"/app"}, Env: all,

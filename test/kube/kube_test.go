@@ -16,7 +16,7 @@ func TestNodesAreReady(t *testing.T) {
 	n := newNamespace(t)
 
 	statuses := n.kubectl(t, "", "get", "nodes", "--output", `jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {end}`)
-	for _, status := range strings.Fields(statuses) {
+	for status := range strings.FieldsSeq(statuses) {
 		if status != "True" {
 			t.Errorf("ready: %s", status)
 		}

@@ -105,9 +105,9 @@ func (b behaviour) exitCode(otherwise int) int {
 	return otherwise
 }
 
-// print prints the numbered lines. It catches up after a pause, so that the
+// printLines prints the numbered lines. It catches up after a pause, so that the
 // rate holds over time; what it has printed is written out before it waits.
-func (b behaviour) print(to io.Writer) error {
+func (b behaviour) printLines(to io.Writer) error {
 	out := bufio.NewWriter(to)
 	start := time.Now()
 

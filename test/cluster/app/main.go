@@ -69,7 +69,7 @@ func run(b behaviour, out io.Writer) (code int, err error) {
 
 	printed := make(chan error, 1)
 
-	go func() { printed <- b.print(out) }()
+	go func() { printed <- b.printLines(out) }()
 
 	for {
 		select {

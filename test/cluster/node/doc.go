@@ -7,9 +7,9 @@
 //	host   outside: holds the lock of the folder, listens on loopback, starts
 //	       init in new namespaces and removes its cgroups when it has ended
 //	init   process 1 inside: goes into cgroups of its own, takes a cgroup
-//	       namespace, becomes run
-//	run    still process 1: mounts, network, then the components, which it
-//	       starts again when they end
+//	       namespace, becomes
+//	run    which is still process 1: mounts, network, then the components, which
+//	       it starts again when they end
 //
 // Who ends whom: the kernel kills all that is inside when process 1 ends, and
 // process 1 when host ends. So one SIGKILL, wherever it strikes, leaves at most

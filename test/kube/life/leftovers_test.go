@@ -1,6 +1,7 @@
 package life
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -118,7 +119,7 @@ func descendants(t *testing.T, of int) map[int]bool {
 		}
 
 		// PID (NAME) STATE PARENT …; a name may hold anything.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 
 		if parents[p.pid], err = strconv.Atoi(fields[1]); err != nil {
 			t.Fatal(err)

@@ -94,20 +94,10 @@ func newLife(t *testing.T) *life {
 		t.Fatal(err)
 	}
 
-	// Not t.TempDir: with the test's name in it no socket fits beneath.
-	dir, err := os.MkdirTemp("", "shiplog-")
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	l := &life{cluster.Config{Dir: dir, Built: filepath.Dir(shared.App), Progress: t.Output()}}
+	l := &life{cluster.Config{Dir: t.TempDir(), Built: filepath.Dir(shared.App), Progress: t.Output()}}
 
 	t.Cleanup(func() {
 		if err := cluster.Down(context.Background(), l.config, true); err != nil {
-			t.Error(err)
-		}
-
-		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
