@@ -149,40 +149,12 @@ func (c Config) launch() error {
 	}
 	defer log.Close()
 
-	if err := keepNothing(); err != nil {
-		return err
-	}
+	start := exec.Command(c.program("noded"), "start", c.run())
+	start.Stdout, start.Stderr, start.Dir = log, log, c.Dir
+	start.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + c.state()}
 
-	host := exec.Command(c.program("noded"), "host", c.run())
-	host.Stdout, host.Stderr, host.Dir = log, log, c.Dir
-	host.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + c.state()}
-	host.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-
-	if err := host.Start(); err != nil {
-		return err
-	}
-
-	return host.Process.Release()
-}
-
-// keepNothing lets no file that this process was handed pass on to the node,
-// which would hold it for its long life: a lock, or the pipe of someone who
-// reads to its end. What Go opens is marked already.
-func keepNothing() error {
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return err
-	}
-
-	for _, entry := range open {
-		fd, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			return err
-		}
-
-		if fd > 2 {
-			syscall.CloseOnExec(fd)
-		}
+	if err := start.Run(); err != nil {
+		return fmt.Errorf("start the node: %w (%s)", err, log.Name())
 	}
 
 	return nil

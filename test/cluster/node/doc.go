@@ -2,8 +2,9 @@
 // mounts, process ids, host name, IPC and cgroups of their own, and no route out.
 // It knows nothing of Kubernetes; a Spec says what runs.
 //
-// Three stages, each a process of the program noded:
+// The stages, each a process of the program noded:
 //
+//	start  starts host and ends, so that host is nobody's child
 //	host   outside: holds the lock of the folder, listens on loopback, starts
 //	       init in new namespaces and removes its cgroups when it has ended
 //	init   process 1 inside: goes into cgroups of its own, takes a cgroup

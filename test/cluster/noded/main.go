@@ -18,6 +18,8 @@ func main() {
 
 func stage(args []string) error {
 	switch {
+	case len(args) == 2 && args[0] == "start":
+		return node.Start(args[1])
 	case len(args) == 2 && args[0] == "host":
 		return node.Host(args[1])
 	case len(args) == 2 && args[0] == "init":
@@ -25,6 +27,6 @@ func stage(args []string) error {
 	case len(args) == 3 && args[0] == "run":
 		return node.Run(args[1], args[2])
 	default:
-		return errors.New("usage: noded host DIR")
+		return errors.New("usage: noded start DIR")
 	}
 }

@@ -25,7 +25,7 @@ func TestClusterComesAndGoes(t *testing.T) {
 	found := l.up(t, "first")
 	l.deploy(t, found)
 
-	if took := l.timed(t, "up when it is up"); took > time.Second {
+	if took := l.timed(t, "when it is up"); took > time.Second {
 		t.Errorf("up when it is up took %s, want less than 1 s", took)
 	}
 
