@@ -41,6 +41,9 @@ func TestParseConfigurationRefusals(t *testing.T) {
 		{"patch with both", `{"patches":[{"object":"Process/a","merge":{},"operations":[{"op":"remove","path":"/a"}]}]}`},
 		{"patch of bad object", `{"patches":[{"object":"a","merge":{}}]}`},
 		{"patch merge as text", `{"patches":[{"object":"Process/a","merge":"x"}]}`},
+		{"patch with a secret", `{"patches":[{"object":"v1/Secret/*","merge":{"stringData":{"password":"hunter2"}}}]}`},
+		{"operations with a secret", `{"patches":[{"object":"v1/Secret/a","operations":[{"op":"add","path":"/data/password","value":"hunter2"}]}]}`},
+		{"operations with a whole secret", `{"patches":[{"object":"v1/Secret/a","operations":[{"op":"replace","path":"","value":{"data":{"password":"hunter2"}}}]}]}`},
 		{"operations empty", `{"patches":[{"object":"Process/a","operations":[]}]}`},
 		{"operation as text", `{"patches":[{"object":"Process/a","operations":["x"]}]}`},
 		{"operation unknown", `{"patches":[{"object":"Process/a","operations":[{"op":"drop","path":"/a"}]}]}`},
@@ -75,6 +78,10 @@ func TestParseConfigurationRefusals(t *testing.T) {
 	}
 
 	golden(t, "configuration_refusals.txt", out.String())
+
+	if strings.Contains(out.String(), "hunter2") {
+		t.Error("a refusal shows a secret")
+	}
 }
 
 func TestParseConfigurationQuantities(t *testing.T) {

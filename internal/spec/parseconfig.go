@@ -241,5 +241,44 @@ func parsePatch(field string, value any) (ObjectPatch, error) {
 		return ObjectPatch{}, fault.Invalid(field, "needs exactly one of merge and operations")
 	}
 
-	return patch, nil
+	return patch, checkSecretPatch(field, patch)
+}
+
+// checkSecretPatch refuses patches that would bring the content of a Secret:
+// a configuration is kept for ever, as a version is.
+func checkSecretPatch(field string, patch ObjectPatch) error {
+	if !strings.HasPrefix(patch.Object, "v1/Secret/") {
+		return nil
+	}
+
+	if patch.Merge != nil {
+		var merge map[string]any
+		if err := json.Unmarshal(patch.Merge, &merge); err != nil {
+			return fault.Invalid(child(field, "merge"), "is no object")
+		}
+
+		for _, name := range []string{"data", "stringData"} {
+			if hasContent(merge[name]) {
+				return secretRefused(child(child(field, "merge"), name))
+			}
+		}
+
+		return nil
+	}
+
+	var operations []struct {
+		Path string `json:"path"`
+	}
+	if err := json.Unmarshal(patch.Operations, &operations); err != nil {
+		return fault.Invalid(child(field, "operations"), "is no list of operations")
+	}
+
+	for i, operation := range operations {
+		member, _, _ := strings.Cut(strings.TrimPrefix(operation.Path, "/"), "/")
+		if member == "" || member == "data" || member == "stringData" {
+			return secretRefused(child(element(child(field, "operations"), i), "path"))
+		}
+	}
+
+	return nil
 }
