@@ -9,6 +9,53 @@
 // Refusals are fault.Error values that name the field and say what would be
 // accepted. Values of variables never appear in them.
 //
+// # Kubernetes targets
+//
+// Two steps. [Render] makes objects that know no place, from a Score document
+// (a Deployment, a Service when it has ports, a ConfigMap for the files of each
+// container) or from manifests (any kinds, as they are, without what a cluster
+// had written into them). They belong to the snapshot and its digest, carry the
+// label of the service, and are canonical JSON: equal objects are equal bytes.
+// [Place] binds them: namespace, labels of environment and version (on objects
+// and on what makes pods), ${shiplog.namespace} and ${shiplog.host} in any text,
+// and names after their content for the ConfigMaps of files, so that a pod
+// keeps the files that it was started with. Nothing depends on the deployment:
+// the same content in the same place is the same bytes again.
+//
+// Over the workload comes the configuration: variables in every container,
+// init containers included, as literal texts ("$(" is escaped); limits of the
+// container of that name, each given one replaces; replicas of the Deployment,
+// or of the object named after the service; then patches in the order of the
+// layers, strategic merge (package strategic) or RFC 6902. Patches see the
+// version's images. One for kind Process is passed over.
+//
+// Images: a container whose image has the repository of one of the version's
+// images gets that one's tag and digest, whatever its own tag, so that an
+// inherited workload runs the new version; "." in a Score document is the
+// version's image named as the container, or main, or the only one. What is
+// without a digest then is refused: a caller asks [UnpinnedImages], resolves
+// them, adds them to the images (under any name), and renders.
+//
+// A Score document's resources are supplied by the configuration: an output
+// is a value, or a key of a secret, which becomes a secretKeyRef (in the middle
+// of a text by a variable SHIPLOG_SECRET_…, as a whole file by a mount). A
+// volume is one of the outputs claim, emptyDir, configMap and secret of its
+// resource. The output host of a resource of type dns is the binding's host
+// where no layer supplies it. Containers are told PORT and PORT_<NAME> as on a
+// process target. All that no layer supplies is refused at once.
+//
+// Refused at registration: what is no object, twice the same kind and name, two
+// namespaces, Secrets with content, labels of Shiplog's own. Refused by Place,
+// at once: another namespace than the target's, and, unless the binding's
+// [Permissions] allow it, namespaces, RBAC kinds and kinds outside namespaces.
+// Of kinds that are not Kubernetes' own only the cluster knows the scope:
+// whoever applies objects asks it and refuses by the same permission.
+//
+// A deployer for Kubernetes therefore calls Place with the act's snapshot and
+// binding and applies what it gives. Left to it: the order, what can only be
+// made anew (a Job's pods cannot change, and the version's label does), and
+// pruning the ConfigMaps of earlier files only when no pod mounts them.
+//
 // # The canonical form, for other programs
 //
 // A snapshot's digest can be computed without Shiplog:

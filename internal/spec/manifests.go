@@ -70,13 +70,33 @@ func parseManifests(field, text string) ([]manifest, error) {
 
 		key := identityOf(m.object)
 		if first, twice := seen[key]; twice {
-			return nil, fault.Invalid(m.field, "is the same object as %s: %s; accepted is every kind, namespace and name once", first, shorten(key))
+			return nil, fault.Invalid(m.field, "is the same object as %s: %s; accepted is every kind and name once, because all go to one namespace", first, shorten(key))
 		}
 
 		seen[key] = m.field
 	}
 
-	return all, nil
+	return all, oneNamespace(all)
+}
+
+// oneNamespace refuses manifests that no target could take: all objects of a
+// version go to the namespace of the target.
+func oneNamespace(all []manifest) error {
+	first := ""
+
+	for _, m := range all {
+		namespace := textOf(mapOf(m.object, "metadata"), "namespace")
+
+		switch {
+		case namespace == "" || namespace == first:
+		case first == "":
+			first = namespace
+		default:
+			return fault.Invalid(child(child(m.field, "metadata"), "namespace"), "is %q, and another object is in %q; accepted is one namespace, that of the target, or none", shorten(namespace), shorten(first))
+		}
+	}
+
+	return nil
 }
 
 // splitDocuments cuts at the lines that begin with the document marker. Such a
@@ -175,10 +195,12 @@ func checkObject(m manifest) error {
 	}
 
 	if m.object["kind"] == "Secret" {
-		return checkSecret(m, metadata)
+		if err := checkSecret(m, metadata); err != nil {
+			return err
+		}
 	}
 
-	return nil
+	return checkForm(m.field, m.object)
 }
 
 // checkSecret refuses secrets with content: what is registered is kept for
@@ -215,21 +237,16 @@ func secretRefused(field string) error {
 	return fault.Invalid(field, "is a Secret with its content, and Shiplog never stores secrets; accepted are a secretKeyRef to a Secret that is already in the cluster, an ExternalSecret (External Secrets) or a SealedSecret (Sealed Secrets)")
 }
 
-// identityOf is what makes two objects the same one in a cluster: group, kind,
-// namespace and name, whatever the version of the group.
+// identityOf is what makes two objects the same one in a namespace: group, kind
+// and name, whatever the version of the group.
 func identityOf(object map[string]any) string {
 	apiVersion, _ := object["apiVersion"].(string)
 	kind, _ := object["kind"].(string)
 	metadata, _ := object["metadata"].(map[string]any)
-	namespace, _ := metadata["namespace"].(string)
 	name, _ := metadata["name"].(string)
 
 	if group, _, grouped := strings.Cut(apiVersion, "/"); grouped {
 		kind += "." + group
-	}
-
-	if namespace != "" {
-		name = namespace + "/" + name
 	}
 
 	return kind + " " + name

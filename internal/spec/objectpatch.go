@@ -96,10 +96,20 @@ func isPointer(v any) bool {
 	return true
 }
 
+// patching is what the kinds of targets do differently.
+type patching struct {
+	// merge merges a patch into an object; nil deletes it. field is where
+	// the merge stands.
+	merge func(field string, object json.RawMessage, patch ObjectPatch) (json.RawMessage, error)
+	// elsewhere says of a patch that finds nothing that it means targets of
+	// another kind. nil is never.
+	elsewhere func(ObjectPatch) bool
+}
+
 // applyPatches changes the rendered objects in the order of the patches. A
 // patch with a name must find its object; one for every name ("Process/*") may
 // find none, so that an environment's patch does not refuse other workloads.
-func applyPatches(objects map[string]json.RawMessage, patches []ObjectPatch) error {
+func applyPatches(objects map[string]json.RawMessage, patches []ObjectPatch, by patching) error {
 	for i, patch := range patches {
 		field := element("configuration.patches", i)
 		found := false
@@ -111,15 +121,19 @@ func applyPatches(objects map[string]json.RawMessage, patches []ObjectPatch) err
 
 			found = true
 
-			patched, err := applyPatch(field, objects[key], patch)
-			if err != nil {
-				return err
-			}
+			patched, err := applyPatch(field, objects[key], patch, by)
 
-			objects[key] = patched
+			switch {
+			case err != nil:
+				return err
+			case patched == nil:
+				delete(objects, key)
+			default:
+				objects[key] = patched
+			}
 		}
 
-		if !found && !strings.HasSuffix(patch.Object, "/*") {
+		if !found && !strings.HasSuffix(patch.Object, "/*") && (by.elsewhere == nil || !by.elsewhere(patch)) {
 			return fault.Invalid(child(field, "object"), "names %q, which is not rendered; accepted are %s", shorten(patch.Object), listed(sortedKeys(objects)))
 		}
 	}
@@ -138,14 +152,19 @@ func patchMatches(pattern, key string) bool {
 	return ok && !strings.Contains(name, "/")
 }
 
-func applyPatch(field string, object json.RawMessage, patch ObjectPatch) (json.RawMessage, error) {
-	if patch.Merge != nil {
-		merged, err := jsonpatch.MergePatch(object, patch.Merge)
-		if err != nil || len(merged) > maxObjectBytes {
-			return nil, fault.Invalid(child(field, "merge"), "cannot be merged into %s", shorten(patch.Object))
-		}
+// mergePlain merges as RFC 7386 does.
+func mergePlain(field string, object json.RawMessage, patch ObjectPatch) (json.RawMessage, error) {
+	merged, err := jsonpatch.MergePatch(object, patch.Merge)
+	if err != nil || len(merged) > maxObjectBytes {
+		return nil, fault.Invalid(field, "cannot be merged into %s", shorten(patch.Object))
+	}
 
-		return merged, nil
+	return merged, nil
+}
+
+func applyPatch(field string, object json.RawMessage, patch ObjectPatch, by patching) (json.RawMessage, error) {
+	if patch.Merge != nil {
+		return by.merge(child(field, "merge"), object, patch)
 	}
 
 	operations, err := jsonpatch.DecodePatch(patch.Operations)

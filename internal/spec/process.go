@@ -46,7 +46,7 @@ func renderProcess(in RenderInput) (map[string]json.RawMessage, error) {
 		return objects, nil
 	}
 
-	if err := applyPatches(objects, in.Configuration.Patches); err != nil {
+	if err := applyPatches(objects, in.Configuration.Patches, patching{merge: mergePlain}); err != nil {
 		return nil, err
 	}
 

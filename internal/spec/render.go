@@ -24,9 +24,8 @@ type RenderInput struct {
 
 // Render makes the snapshot: the workload with its configuration, as objects
 // for the kind of target, before any binding to a place. The same input gives
-// the same snapshot. Refusals name the field below "workload" or
-// "configuration"; UNAVAILABLE says that this build has no renderer for the
-// target.
+// the same snapshot. Refusals name the field below "workload", "images" or
+// "configuration".
 func Render(in RenderInput) (*Snapshot, error) {
 	if err := ValidateName("service", in.Service); err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func renderObjects(in RenderInput) (map[string]json.RawMessage, error) {
 		// Somebody else deploys: there is nothing to render.
 		return map[string]json.RawMessage{}, nil
 	case TargetKubernetes:
-		return nil, fault.New(fault.Unavailable, "rendering for Kubernetes targets is not available in this build")
+		return renderKubernetes(in)
 	default:
 		return nil, fault.Invalid("target.kind", "is not a kind of target; accepted are %s, %s and %s", TargetProcess, TargetKubernetes, TargetExternal)
 	}

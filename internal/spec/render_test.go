@@ -124,7 +124,6 @@ func TestRenderRefusals(t *testing.T) {
 		manifests     string
 		configuration any
 	}{
-		{name: "kubernetes", target: TargetKubernetes, workload: minimal},
 		{name: "unknown target", target: "MOON", workload: minimal},
 		{name: "bad service", service: "Hello!", workload: minimal},
 		{name: "no workload"},

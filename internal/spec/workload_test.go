@@ -161,6 +161,16 @@ func TestParseWorkloadRefusals(t *testing.T) {
 		{"manifests: twice in a secret", nil, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {password: aGVsbG8=}\ndata: {}"},
 		{"manifests: secret behind a second kind", nil, "apiVersion: v1\nkind: &k Secret\nkind: ConfigMap\nmetadata: {name: a}\ndata: {password: aGVsbG8=}"},
 		{"manifests: secret behind second items", nil, "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {b: aGVsbG8=}}]\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]"},
+		{"manifests: twice in two namespaces", nil, "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: x}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a}"},
+		{"manifests: two namespaces", nil, "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: x}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: b, namespace: z}"},
+		{"manifests: namespace that is no name", nil, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: A/b}"},
+		{"manifests: name with a slash", nil, "apiVersion: v1\nkind: Pod\nmetadata: {name: ../a}"},
+		{"manifests: bad apiVersion", nil, "apiVersion: a/b/c\nkind: Pod\nmetadata: {name: a}"},
+		{"manifests: bad kind", nil, "apiVersion: v1\nkind: Pod/x\nmetadata: {name: a}"},
+		{"manifests: label as a number", nil, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {version: 1.0}}"},
+		{"manifests: labels as a list", nil, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: [x]}"},
+		{"manifests: annotation as a boolean", nil, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {metadata: {annotations: {x/y: true}}, spec: {containers: [{name: a}]}}}"},
+		{"manifests: label of ours", nil, "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: {spec: {template: {metadata: {labels: {shiplog.dev/version: x}}, spec: {containers: [{name: a}]}}}}}"},
 		{"manifests: bomb", nil, bomb()},
 		{"manifests: too many", nil, strings.Repeat("---\na: 1\n", maxDocuments+1)},
 		{"manifests: bombs in many documents", nil, strings.Repeat("---\na: &a "+strings.Repeat("x", 1000)+"\nb: ["+strings.Repeat("*a,", 100)+"*a]\n", 50)},
@@ -191,7 +201,7 @@ func TestParseManifests(t *testing.T) {
 
 	text := "# a comment\r\n--- # first\r\napiVersion: v1\r\nkind: Service\r\nmetadata: {name: a}\r\n---\r\n# nothing here\r\n---\r\n" +
 		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: \"a\\n---\\nb\"}}\n" +
-		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: other}}\n" +
+		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: other}}\n" +
 		"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: twice}\ndata: {a: b}\ndata: {c: d}\n" +
 		"--- {apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}}\n" +
 		"---\napiVersion: v1\nkind: Secret\nmetadata: {name: empty}\n---\n"
