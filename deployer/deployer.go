@@ -34,6 +34,10 @@ type Act struct {
 	// UNDEPLOY) removes everything.
 	Snapshot *spec.Snapshot
 	Digest   string
+	// Binding is where the snapshot's objects go, for targets that have
+	// places (spec.Place puts them there); zero for the others. It has the
+	// version's name of an act that has one.
+	Binding spec.Binding
 }
 
 // Deployer applies snapshots to one kind of target and says what became of

@@ -51,7 +51,7 @@ func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) 
 		return e.cannotPlan(ctx, held, d, err)
 	}
 
-	act.Snapshot, act.Digest = p.snapshot, p.digest
+	act.Snapshot, act.Digest, act.Binding = p.snapshot, p.digest, p.binding
 
 	if started, err := e.begin(ctx, held, d, p); err != nil || !started {
 		return err
@@ -334,7 +334,7 @@ func (e *Engine) stop(ctx context.Context, held *store.Held, d *db.Deployment) e
 
 		act := deployer.Act{
 			Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
-			Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest,
+			Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest, Binding: p.binding,
 		}
 
 		left, err := e.deployers[spec.TargetKind(d.Edges.Target.Kind)].Abandon(ctx, act)

@@ -193,7 +193,7 @@ func (e *Engine) plannable(ctx context.Context, client *db.Client, r request) er
 		return nil
 	}
 
-	_, err := e.plan(ctx, client, r.service, r.environment, spec.TargetKind(r.environment.Edges.Target.Kind), r.version)
+	_, err := e.plan(ctx, client, r.service, r.environment, r.environment.Edges.Target, r.version)
 
 	return err
 }
@@ -226,7 +226,7 @@ func (e *Engine) dryRun(ctx context.Context, caller access.Caller, in Deploy) (*
 		return nil, err
 	}
 
-	made, err := e.plan(ctx, client, r.service, r.environment, spec.TargetKind(r.environment.Edges.Target.Kind), version)
+	made, err := e.plan(ctx, client, r.service, r.environment, r.environment.Edges.Target, version)
 	if err != nil {
 		return nil, err
 	}

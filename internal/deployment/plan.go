@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/snapshot"
+	"github.com/shiplog/shiplog/ent/db/target"
 	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/fault"
 	"github.com/shiplog/shiplog/internal/id"
@@ -22,12 +24,14 @@ type planned struct {
 	snapshot *spec.Snapshot
 	digest   string
 	layers   map[string]string
+	// binding is where it goes: outside the digest.
+	binding spec.Binding
 }
 
 // plan renders the version with the effective configuration for the target.
-// Nothing is stored. Errors: those of spec.Render; INVALID_INPUT when the
-// deployer cannot run it.
-func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Service, environment *db.Environment, kind spec.TargetKind, version *db.Version) (planned, error) {
+// Nothing is stored. Errors: those of spec.Render and spec.Place;
+// INVALID_INPUT when the deployer cannot run it.
+func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Service, environment *db.Environment, to *db.Target, version *db.Version) (planned, error) {
 	workload, err := catalog.Workload(ctx, client, version)
 	if err != nil {
 		return planned{}, err
@@ -39,7 +43,7 @@ func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Servic
 	}
 
 	shot, err := spec.Render(spec.RenderInput{
-		Target: kind, Service: service.Name, Images: catalog.ImagesOf(version), Workload: workload,
+		Target: spec.TargetKind(to.Kind), Service: service.Name, Images: catalog.ImagesOf(version), Workload: workload,
 		Configuration: configuration, Layers: layers,
 	})
 	if err != nil {
@@ -51,10 +55,37 @@ func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Servic
 		return planned{}, err
 	}
 
-	return planned{snapshot: shot, digest: digest, layers: layers}, e.supported(shot)
+	p := planned{snapshot: shot, digest: digest, layers: layers, binding: bindingOf(service, environment, to, version)}
+
+	return p, e.supported(shot, p.binding)
 }
 
-func (e *Engine) supported(shot *spec.Snapshot) error {
+// bindingOf gives the place at a target. It follows from rows that a
+// deployment keeps and names that never change, so it is the same every time.
+func bindingOf(service *db.Service, environment *db.Environment, to *db.Target, version *db.Version) spec.Binding {
+	if to.Kind != target.KindKUBERNETES {
+		return spec.Binding{}
+	}
+
+	names := strings.NewReplacer("{service}", service.Name, "{environment}", environment.Name)
+	binding := spec.Binding{Namespace: names.Replace(value(to.Namespace)), Environment: environment.Name}
+
+	if version != nil {
+		binding.Version = version.Name
+	}
+
+	return binding
+}
+
+// supported refuses what the target does not let in, and what its deployer
+// cannot run.
+func (e *Engine) supported(shot *spec.Snapshot, binding spec.Binding) error {
+	if shot.Target == spec.TargetKubernetes {
+		if _, err := spec.Place(shot, binding); err != nil {
+			return err
+		}
+	}
+
 	d, ok := e.deployers[shot.Target]
 	if !ok {
 		return fault.Invalid("environment", "this server has no deployer for %s targets%s", shot.Target, hint(shot.Target))
@@ -131,7 +162,7 @@ func Snapshot(ctx context.Context, client *db.Client, row *db.Snapshot) (*spec.S
 // was made, or a fresh one.
 func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) {
 	if d.SnapshotID == nil {
-		return e.plan(ctx, e.store.Read, d.Edges.Service, d.Edges.Environment, spec.TargetKind(d.Edges.Target.Kind), d.Edges.Version)
+		return e.plan(ctx, e.store.Read, d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version)
 	}
 
 	row, err := e.store.Read.Snapshot.Get(ctx, *d.SnapshotID)
@@ -144,7 +175,12 @@ func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) 
 		return planned{}, err
 	}
 
-	return planned{snapshot: shot, digest: row.Digest, layers: d.Layers}, e.supported(shot)
+	p := planned{
+		snapshot: shot, digest: row.Digest, layers: d.Layers,
+		binding: bindingOf(d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version),
+	}
+
+	return p, e.supported(shot, p.binding)
 }
 
 // rolloutLimit ends a rollout that a deployer never ends by itself.

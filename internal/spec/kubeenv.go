@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -32,15 +33,15 @@ func (r *scoreRenderer) pieces(field, written string) ([]piece, error) {
 
 		switch at := child("configuration.resources", resource); {
 		case output == "":
-			r.missing.add(at, "is asked for as a whole by the placeholder %s; accepted is one of its outputs (${resources.%s.OUTPUT})", placeholder, resource)
+			r.missing.addf(at, "is asked for as a whole by the placeholder %s; accepted is one of its outputs (${resources.%s.OUTPUT})", placeholder, resource)
 		case ok && value.SecretRef != nil:
 			return keep(piece{secret: value.SecretRef}), nil
 		case ok:
 			return value.Value, nil
 		case output == "host" && r.workload.Resources[resource].Type == "dns":
-			return keep(piece{text: hostToken, raw: true}), nil
+			return keep(piece{text: placeOfHost, raw: true}), nil
 		default:
-			r.missing.add(child(at, output), "is required by the placeholder %s, and no layer of the configuration supplies it; accepted is {\"value\": …} or {\"secretRef\": {\"name\": …, \"key\": …}} in the service's or the environment's configuration", placeholder)
+			r.missing.addf(child(at, output), "is required by the placeholder %s, and no layer of the configuration supplies it; accepted is {\"value\": …} or {\"secretRef\": {\"name\": …, \"key\": …}} in the service's or the environment's configuration", placeholder)
 		}
 
 		return "", nil
@@ -75,9 +76,7 @@ func (r *scoreRenderer) variables(field string, own score.ContainerVariables) ([
 	values := map[string]any{}
 	secrets := map[string]any{}
 
-	for name, value := range r.portVariables() {
-		values[name] = value
-	}
+	maps.Copy(values, r.portVariables())
 
 	for _, name := range sortedKeys(own) {
 		if _, replaced := r.in.Configuration.Variables[name]; replaced {

@@ -42,22 +42,21 @@ func (r *scoreRenderer) files(container, field string, files []score.ContainerFi
 
 		targets[file.Target] = true
 
-		mode, err := fileMode(child(at, "mode"), file.Mode)
-		if err != nil {
+		key := fileKey(file.Target)
+		item := map[string]any{"key": key, "path": key}
+
+		if err := setMode(child(at, "mode"), item, file.Mode); err != nil {
 			return nil, err
 		}
 
-		key := fileKey(file.Target)
-		item := merged(map[string]any{"key": key, "path": key}, mode)
-
-		secret, err := r.fileContent(at, file, key, content)
+		secret, whole, err := r.fileContent(at, file, key, content)
 		if err != nil {
 			return nil, err
 		}
 
 		from := volume
 
-		if secret != nil {
+		if whole {
 			from = volumeName("file", container+"-"+shortHash(file.Target))
 			item["key"] = secret.Key
 			r.volumes[from] = map[string]any{"name": from, "secret": map[string]any{"secretName": secret.Name, "items": []any{item}}}
@@ -77,35 +76,35 @@ func (r *scoreRenderer) files(container, field string, files []score.ContainerFi
 }
 
 // fileContent puts a file's content under its key, or gives the secret that
-// holds all of it.
-func (r *scoreRenderer) fileContent(field string, file score.ContainerFilesElem, key string, content map[string]any) (*SecretReference, error) {
+// holds the whole of it.
+func (r *scoreRenderer) fileContent(field string, file score.ContainerFilesElem, key string, content map[string]any) (secret SecretReference, whole bool, err error) {
 	switch {
 	case file.BinaryContent != nil:
 		mapIn(content, "binaryData")[key] = *file.BinaryContent
 
-		return nil, nil
+		return secret, false, nil
 	case file.Content == nil:
-		return nil, fault.Invalid(field, "has no content; accepted are content and binaryContent")
+		return secret, false, fault.Invalid(field, "has no content; accepted are content and binaryContent")
 	case file.NoExpand != nil && *file.NoExpand:
 		mapIn(content, "data")[key] = *file.Content
 
-		return nil, nil
+		return secret, false, nil
 	}
 
 	all, err := r.pieces(child(field, "content"), *file.Content)
 	if err != nil {
-		return nil, err
+		return secret, false, err
 	}
 
 	if len(all) == 1 && all[0].secret != nil {
-		return all[0].secret, nil
+		return *all[0].secret, true, nil
 	}
 
 	var b strings.Builder
 
 	for _, p := range all {
 		if p.secret != nil {
-			return nil, fault.Invalid(child(field, "content"), "has a secret in the middle of a file, and a ConfigMap would show it; accepted are a file that is one key of a secret, and variables")
+			return secret, false, fault.Invalid(child(field, "content"), "has a secret in the middle of a file, and a ConfigMap would show it; accepted are a file that is one key of a secret, and variables")
 		}
 
 		b.WriteString(p.text)
@@ -113,20 +112,22 @@ func (r *scoreRenderer) fileContent(field string, file score.ContainerFilesElem,
 
 	mapIn(content, "data")[key] = b.String()
 
-	return nil, nil
+	return secret, false, nil
 }
 
-func fileMode(field string, mode *string) (map[string]any, error) {
+func setMode(field string, item map[string]any, mode *string) error {
 	if mode == nil {
-		return nil, nil
+		return nil
 	}
 
 	n, err := strconv.ParseUint(*mode, 8, 9)
 	if err != nil {
-		return nil, fault.Invalid(field, "is %q; accepted are the octal digits of permissions (\"0644\")", shorten(*mode))
+		return fault.Invalid(field, "is %q; accepted are the octal digits of permissions (\"0644\")", shorten(*mode))
 	}
 
-	return map[string]any{"mode": n}, nil
+	item["mode"] = n
+
+	return nil
 }
 
 // fileKey names a file in its ConfigMap after its path.
@@ -233,7 +234,7 @@ func (r *scoreRenderer) volumeSource(resource string, readOnly bool) (map[string
 
 	switch {
 	case found == 0:
-		r.missing.add(field, "is required by a volume of the document, and no layer of the configuration says what it is; %s", accepted)
+		r.missing.addf(field, "is required by a volume of the document, and no layer of the configuration says what it is; %s", accepted)
 	case found > 1:
 		return nil, fault.Invalid(field, "is %d kinds of volume at once; %s", found, accepted)
 	}

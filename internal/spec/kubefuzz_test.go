@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -20,9 +21,7 @@ func pinned(in RenderInput) (RenderInput, error) {
 	}
 
 	images := map[string]Image{}
-	for name, image := range in.Images {
-		images[name] = image
-	}
+	maps.Copy(images, in.Images)
 
 	for _, reference := range open {
 		sum := sha256.Sum256([]byte(reference))

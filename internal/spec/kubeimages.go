@@ -40,7 +40,7 @@ func requireDigests(field string, objects objectSet, images map[string]reference
 
 			switch {
 			case !ok:
-				missing.add(at, "is %q; accepted is an image reference, such as registry.example/shop/checkout:1.4.2", shorten(written))
+				missing.addf(at, "is %q; accepted is an image reference, such as registry.example/shop/checkout:1.4.2", shorten(written))
 
 				return
 			case r.digest != "":
@@ -53,7 +53,7 @@ func requireDigests(field string, objects objectSet, images map[string]reference
 				return
 			}
 
-			missing.add(at, "is %s, whose digest is not known, and what is deployed is a digest; accepted is an image of the version with reference and digest, or a reference with @sha256:…", shorten(written))
+			missing.addf(at, "is %s, whose digest is not known, and what is deployed is a digest; accepted is an image of the version with reference and digest, or a reference with @sha256:…", shorten(written))
 		})
 	}
 }

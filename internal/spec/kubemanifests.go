@@ -122,10 +122,12 @@ func scale(objects objectSet, in RenderInput) error {
 // scales reports whether an object runs a number of equal pods. Kinds that are
 // not Kubernetes' own do when they say how many.
 func scales(object map[string]any) bool {
-	switch group, kind := groupOf(textOf(object, "apiVersion")), textOf(object, "kind"); {
-	case group == "apps" || group == "extensions":
+	kind := textOf(object, "kind")
+
+	switch groupOf(textOf(object, "apiVersion")) {
+	case "apps", "extensions":
 		return kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet"
-	case group == noGroup:
+	case noGroup:
 		return kind == "ReplicationController"
 	default:
 		_, template := podTemplateOf(object)

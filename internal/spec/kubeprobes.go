@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -101,9 +102,7 @@ func merged(objects ...map[string]any) map[string]any {
 	all := map[string]any{}
 
 	for _, object := range objects {
-		for name, member := range object {
-			all[name] = member
-		}
+		maps.Copy(all, object)
 	}
 
 	return all

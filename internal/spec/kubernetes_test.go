@@ -199,7 +199,6 @@ func TestKubernetesTwice(t *testing.T) {
 
 			before := indent(t, in)
 			first, err := Render(in)
-
 			if err != nil {
 				_, again := Render(in)
 				if refusal(t, again) != refusal(t, err) {

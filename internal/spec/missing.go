@@ -16,7 +16,7 @@ type findings struct {
 	all []*fault.Error
 }
 
-func (f *findings) add(field, format string, args ...any) {
+func (f *findings) addf(field, format string, args ...any) {
 	found := fault.Invalid(field, format, args...)
 	if !slices.ContainsFunc(f.all, func(e *fault.Error) bool { return e.Field == found.Field && e.Message == found.Message }) {
 		f.all = append(f.all, found)

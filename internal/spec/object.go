@@ -110,7 +110,7 @@ func checkForm(field string, object map[string]any) error {
 		return fault.Invalid(child(at, "name"), "is %q; accepted is a name of at most %d characters without / and %%", shorten(name), maxPrefix)
 	}
 
-	if ns, given := metadata["namespace"]; given && ns != namespaceToken {
+	if ns, given := metadata["namespace"]; given && ns != placeOfNamespace {
 		if s, _ := ns.(string); !dnsLabel.MatchString(s) {
 			return fault.Invalid(child(at, "namespace"), "is %q; accepted is the name of a namespace, or nothing", shorten(s))
 		}

@@ -21,8 +21,8 @@ const (
 
 // What an object may leave to its place, anywhere in a text.
 const (
-	namespaceToken = "${shiplog.namespace}"
-	hostToken      = "${shiplog.host}"
+	placeOfNamespace = "${shiplog.namespace}"
+	placeOfHost      = "${shiplog.host}"
 )
 
 var labelValue = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
@@ -175,15 +175,15 @@ func (b Binding) validate() error {
 func (b Binding) fill(field string, value any, refused *findings) any {
 	switch v := value.(type) {
 	case string:
-		if strings.Contains(v, hostToken) {
+		if strings.Contains(v, placeOfHost) {
 			if b.Host == "" {
-				refused.add(field, "has %s, and the target has no host; accepted is a target with one, or the value in the configuration", hostToken)
+				refused.addf(field, "has %s, and the target has no host; accepted is a target with one, or the value in the configuration", placeOfHost)
 			}
 
-			v = strings.ReplaceAll(v, hostToken, b.Host)
+			v = strings.ReplaceAll(v, placeOfHost, b.Host)
 		}
 
-		return strings.ReplaceAll(v, namespaceToken, b.Namespace)
+		return strings.ReplaceAll(v, placeOfNamespace, b.Namespace)
 	case []any:
 		for i, e := range v {
 			v[i] = b.fill(element(field, i), e, refused)
@@ -204,20 +204,20 @@ func (b Binding) place(field string, object map[string]any, refused *findings) {
 	given := textOf(metadata, "namespace")
 
 	if group == rbacGroup && !b.Allow.RBAC {
-		refused.add(child(field, "kind"), "is %s, which gives rights, and the target does not allow that; accepted are objects that give none", kind)
+		refused.addf(child(field, "kind"), "is %s, which gives rights, and the target does not allow that; accepted are objects that give none", kind)
 	}
 
 	switch {
 	case isNamespace(group, kind):
 		if !b.Allow.Namespaces {
-			refused.add(child(field, "kind"), "is Namespace, and the target does not allow to make namespaces; accepted are objects in %s", b.Namespace)
+			refused.addf(child(field, "kind"), "is Namespace, and the target does not allow to make namespaces; accepted are objects in %s", b.Namespace)
 		}
 	case clusterScoped(group, kind):
 		if !b.Allow.ClusterScoped {
-			refused.add(child(field, "kind"), "is %s, which stands outside every namespace, and the target does not allow that; accepted are objects in %s", kind, b.Namespace)
+			refused.addf(child(field, "kind"), "is %s, which stands outside every namespace, and the target does not allow that; accepted are objects in %s", kind, b.Namespace)
 		}
 	case given != "" && given != b.Namespace:
-		refused.add(child(child(field, "metadata"), "namespace"), "is %q; accepted is that of the target (%s), or nothing", shorten(given), b.Namespace)
+		refused.addf(child(child(field, "metadata"), "namespace"), "is %q; accepted is that of the target (%s), or nothing", shorten(given), b.Namespace)
 	default:
 		given = b.Namespace
 	}
