@@ -19,8 +19,9 @@ import (
 
 const (
 	// fetchPoll is how often the engine looks for jobs: neither driver
-	// listens, and the first act is to follow a registration within 50 ms.
-	fetchPoll = 50 * time.Millisecond
+	// listens, and half of first acts are to follow a registration within 50 ms,
+	// four commits included.
+	fetchPoll = 20 * time.Millisecond
 	// workers bounds the jobs at once: they mostly wait for a target.
 	workers = 200
 	// tick is how often every replica looks for what is due and nobody's.
