@@ -18,8 +18,9 @@ type Handler struct {
 	config   Config
 	upgrader websocket.Upgrader
 
-	// draining is closed when Drain begins.
-	draining chan struct{}
+	// draining ends when Drain begins, which calls drain.
+	draining context.Context //nolint:containedctx // what is followed is its end
+	drain    context.CancelFunc
 
 	mu       sync.Mutex
 	drained  bool
@@ -40,6 +41,8 @@ func New(executor *Executor, config Config) (*Handler, error) {
 		return nil, fmt.Errorf("configure the transports: %w", err)
 	}
 
+	draining, drain := context.WithCancel(context.Background())
+
 	return &Handler{
 		executor: executor,
 		config:   config,
@@ -50,7 +53,8 @@ func New(executor *Executor, config Config) (*Handler, error) {
 			WriteBufferPool: &sync.Pool{},
 			Error:           refuseHandshake,
 		},
-		draining: make(chan struct{}),
+		draining: draining,
+		drain:    drain,
 		idle:     make(chan struct{}),
 		callers:  map[string]int{},
 	}, nil
@@ -81,7 +85,7 @@ func (h *Handler) Drain(ctx context.Context) error {
 
 	if !h.drained {
 		h.drained = true
-		close(h.draining)
+		h.drain()
 
 		if h.inFlight == 0 {
 			close(h.idle)

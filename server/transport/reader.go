@@ -157,8 +157,8 @@ func (c *connection) initialise(payload map[string]any) {
 	})
 }
 
-// admit asks Init, acknowledges, and ends the connection when the admission
-// is withdrawn.
+// admit asks Init and acknowledges. When the admission is withdrawn the
+// connection ends.
 func (c *connection) admit(payload map[string]any) {
 	admitted, expires, err := c.askInit(payload)
 	if err != nil {
@@ -178,6 +178,7 @@ func (c *connection) admit(payload map[string]any) {
 
 	c.mu.Lock()
 	c.release, c.admitted = release, admitted
+	c.withdrawn = follow(admitted, func() { c.withdraw(admitted) })
 
 	if !expires.IsZero() {
 		c.expiry = time.AfterFunc(time.Until(expires), func() { c.end(closeUnauthorized, "The token has expired") })
@@ -188,19 +189,20 @@ func (c *connection) admit(payload map[string]any) {
 	c.mu.Unlock()
 
 	c.text(`{"type":"connection_ack"}`)
+}
 
-	select {
-	case <-admitted.Done():
-		cause := context.Cause(admitted)
+// withdraw ends the connection whose admission has ended.
+func (c *connection) withdraw(admitted context.Context) {
+	defer c.survive()
 
-		switch {
-		case c.ctx.Err() != nil:
-		case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
-			c.end(closeUnauthorized, reasonUnauthorized)
-		default:
-			c.end(c.closeOf(context.WithoutCancel(admitted), cause))
-		}
-	case <-c.ctx.Done():
+	cause := context.Cause(admitted)
+
+	switch {
+	case c.ctx.Err() != nil:
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		c.end(closeUnauthorized, reasonUnauthorized)
+	default:
+		c.end(c.closeOf(context.WithoutCancel(admitted), cause))
 	}
 }
 

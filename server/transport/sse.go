@@ -119,7 +119,7 @@ func (h *Handler) pump(r *http.Request, stream *events, oc *graphql.OperationCon
 			if stream.comment("") != nil {
 				return
 			}
-		case <-h.draining:
+		case <-h.draining.Done():
 			if stream.comment("the server restarts, connect again") != nil {
 				return
 			}

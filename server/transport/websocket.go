@@ -40,6 +40,7 @@ type connection struct {
 	restarting bool
 	release    func() // counts the caller out
 	expiry     *time.Timer
+	withdrawn  *hook // follows the admission
 
 	// peerClosed is set by the reader when the peer sent a close frame.
 	peerClosed atomic.Bool
@@ -52,6 +53,30 @@ const (
 	initReceived
 	initAcknowledged
 )
+
+// hook runs a function once a context has ended, unless it is stopped before.
+type hook struct {
+	unlink func() bool
+	done   chan struct{}
+}
+
+func follow(ctx context.Context, run func()) *hook {
+	h := &hook{done: make(chan struct{})}
+	h.unlink = context.AfterFunc(ctx, func() {
+		defer close(h.done)
+
+		run()
+	})
+
+	return h
+}
+
+// stop returns when the function will not run, or has. On nil it does nothing.
+func (h *hook) stop() {
+	if h != nil && !h.unlink() {
+		<-h.done
+	}
+}
 
 // serveWebSocket serves a connection until it is closed.
 func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request) {
@@ -99,9 +124,14 @@ func (c *connection) run(acceptable bool) {
 		c.writeAll()
 	}()
 
+	// Hooks, because a goroutine that waits costs each viewer its stack.
+	drained := follow(c.handler.draining, c.restart)
+	defer drained.stop()
+
 	if acceptable {
-		c.goroutines.Go(c.watch)
+		late := time.AfterFunc(c.handler.config.InitTimeout, c.late)
 		c.read()
+		late.Stop()
 	} else {
 		c.end(closeProtocol, reasonProtocol)
 	}
@@ -115,8 +145,10 @@ func (c *connection) run(acceptable bool) {
 	c.goroutines.Wait()
 
 	c.mu.Lock()
-	release, expiry := c.release, c.expiry
+	release, expiry, withdrawn := c.release, c.expiry, c.withdrawn
 	c.mu.Unlock()
+
+	withdrawn.stop()
 
 	if expiry != nil {
 		expiry.Stop()
@@ -143,27 +175,13 @@ func (c *connection) endLocked(code int, reason string) {
 	c.cancel()
 }
 
-// watch ends the connection when no connection_init comes in time and when
-// the server drains.
-func (c *connection) watch() {
-	timer := time.NewTimer(c.handler.config.InitTimeout)
-	defer timer.Stop()
+// late ends the connection when no connection_init has come in time.
+func (c *connection) late() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 
-	for {
-		select {
-		case <-timer.C:
-			c.mu.Lock()
-			if c.init == initAwaited {
-				c.endLocked(closeInitTimeout, reasonInitTimeout)
-			}
-			c.mu.Unlock()
-		case <-c.handler.draining:
-			c.restart()
-
-			return
-		case <-c.ctx.Done():
-			return
-		}
+	if c.init == initAwaited {
+		c.endLocked(closeInitTimeout, reasonInitTimeout)
 	}
 }
 
