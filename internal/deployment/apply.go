@@ -42,7 +42,7 @@ func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, 
 		case errors.Is(err, deployer.ErrUnknown):
 			return false, e.unknown(ctx, held, d, step.KindAPPLY, err)
 		case attempt == applyAttempts:
-			return false, e.end(ctx, held, d, deployment.StatusERRORED, "the target did not take it: "+err.Error(), nil)
+			return false, e.end(ctx, held, d, deployment.StatusERRORED, "the target did not take it: "+err.Error())
 		}
 
 		e.log.WarnContext(ctx, "the target did not take it, trying again", "deployment", d.ID, "attempt", attempt, "error", err)

@@ -2,7 +2,6 @@ package deployment
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -30,20 +29,15 @@ func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) 
 			// program.
 			e.log.ErrorContext(ctx, "a step panicked", "deployment", d.ID, "panic", p, "stack", string(debug.Stack()))
 
-			err = e.end(ctx, held, d, deployment.StatusERRORED, "a fault of the program ended it; see the server's log", nil)
+			err = e.end(ctx, held, d, deployment.StatusERRORED, "a fault of the program ended it; see the server's log")
 		}
 	}()
 
-	if d.StopRequestedAt != nil {
+	switch {
+	case len(d.Diagnosis) > 0:
+		return e.takeBack(ctx, held, d)
+	case d.StopRequestedAt != nil:
 		return e.stop(ctx, held, d)
-	}
-
-	act := deployer.Act{
-		Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
-		Deployment: d.ID, Epoch: held.Epoch,
-	}
-	if v := d.Edges.Version; v != nil {
-		act.Version, act.VersionName = v.ID, v.Name
 	}
 
 	p, err := e.planOf(ctx, d)
@@ -51,7 +45,7 @@ func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) 
 		return e.cannotPlan(ctx, held, d, err)
 	}
 
-	act.Snapshot, act.Digest, act.Binding = p.snapshot, p.digest, p.binding
+	act := actOf(held, d, p)
 
 	if started, err := e.begin(ctx, held, d, p); err != nil || !started {
 		return err
@@ -64,6 +58,19 @@ func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) 
 	}
 
 	return e.rollout(ctx, held, d, target, act)
+}
+
+// actOf is the deployment as its deployer sees it.
+func actOf(held *store.Held, d *db.Deployment, p planned) deployer.Act {
+	act := deployer.Act{
+		Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
+		Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest, Binding: p.binding,
+	}
+	if v := d.Edges.Version; v != nil {
+		act.Version, act.VersionName = v.ID, v.Name
+	}
+
+	return act
 }
 
 // cannotPlan ends a deployment whose snapshot cannot be made. What only is
@@ -184,11 +191,11 @@ func (e *Engine) rollout(ctx context.Context, held *store.Held, d *db.Deployment
 		case err != nil:
 			return err
 		case progress.Verdict == deployer.Ready:
-			return e.end(ctx, held, d, deployment.StatusSUCCEEDED, "", nil, progress.Message)
+			return e.end(ctx, held, d, deployment.StatusSUCCEEDED, "", progress.Message)
 		case progress.Verdict == deployer.Failed:
-			return e.failed(ctx, held, d, target, act, progress.Diagnosis)
+			return e.failed(ctx, held, d, progress.Diagnosis)
 		case time.Now().After(limit):
-			return e.failed(ctx, held, d, target, act, &deployer.Diagnosis{
+			return e.failed(ctx, held, d, &deployer.Diagnosis{
 				Kind: deployer.TimedOut, Summary: fmt.Sprintf("nothing conclusive within %s: %s", rolloutLimit, progress.Message),
 			})
 		}
@@ -232,33 +239,8 @@ func (e *Engine) say(ctx context.Context, held *store.Held, d *db.Deployment, li
 	})
 }
 
-// failed takes back what can be taken back and ends the deployment with its
-// diagnosis.
-func (e *Engine) failed(ctx context.Context, held *store.Held, d *db.Deployment, target deployer.Deployer, act deployer.Act, diagnosis *deployer.Diagnosis) error {
-	left, err := target.Abandon(ctx, act)
-	if err != nil {
-		return err
-	}
-
-	lines := []string{string(diagnosis.Kind) + ": " + diagnosis.Summary}
-	if diagnosis.Advice != "" {
-		lines = append(lines, diagnosis.Advice)
-	}
-
-	return e.end(ctx, held, d, deployment.StatusFAILED, diagnosis.Summary, diagnosis, append(lines, left.Message)...)
-}
-
 // end brings the deployment to a final status, in the lease's name.
-func (e *Engine) end(ctx context.Context, held *store.Held, d *db.Deployment, to deployment.Status, reason string, diagnosis *deployer.Diagnosis, lines ...string) error {
-	var raw json.RawMessage
-
-	if diagnosis != nil {
-		var err error
-		if raw, err = json.Marshal(diagnosis); err != nil {
-			return fmt.Errorf("write diagnosis: %w", err)
-		}
-	}
-
+func (e *Engine) end(ctx context.Context, held *store.Held, d *db.Deployment, to deployment.Status, reason string, lines ...string) error {
 	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment, _ map[step.Kind]*db.Step) error {
 		if Final(d.Status) {
 			return nil
@@ -270,11 +252,7 @@ func (e *Engine) end(ctx context.Context, held *store.Held, d *db.Deployment, to
 			}
 		}
 
-		return e.finish(ctx, tx, access.Engine().Actor, p, d, to, reason, func(u *db.DeploymentUpdateOne) {
-			if raw != nil {
-				u.SetDiagnosis(raw)
-			}
-		})
+		return e.finish(ctx, tx, access.Engine().Actor, p, d, to, reason, nil)
 	})
 }
 
@@ -314,46 +292,4 @@ func (e *Engine) unknown(ctx context.Context, held *store.Held, d *db.Deployment
 
 		return e.lines.Step(ctx, tx, d.ID, steps[kind].Name, reason)
 	})
-}
-
-// stop ends a deployment that somebody asked to stop, at this safe point: as
-// FAILED when it is to stop because one of its steps has failed.
-func (e *Engine) stop(ctx context.Context, held *store.Held, d *db.Deployment) error {
-	said := "nothing was applied"
-
-	failed, err := e.store.Read.Step.Query().Where(step.DeploymentID(d.ID), step.StatusEQ(step.StatusFAILED)).Exist(ctx)
-	if err != nil {
-		return store.Classify(err)
-	}
-
-	if d.ActedAt != nil {
-		p, err := e.planOf(ctx, d)
-		if err != nil {
-			return err
-		}
-
-		act := deployer.Act{
-			Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
-			Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest, Binding: p.binding,
-		}
-
-		left, err := e.deployers[spec.TargetKind(d.Edges.Target.Kind)].Abandon(ctx, act)
-		if err != nil {
-			return err
-		}
-
-		said = left.Message
-	}
-
-	reason := value(d.StopReason)
-	if said != "" {
-		reason += "; " + said
-	}
-
-	to := deployment.StatusCANCELLED
-	if failed {
-		to = deployment.StatusFAILED
-	}
-
-	return e.end(ctx, held, d, to, reason, nil)
 }
