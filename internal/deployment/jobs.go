@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -202,7 +204,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // due inserts jobs for the units that have something unfinished and no living
 // owner, and for events that the rules have not answered.
 func (j *jobs) due(ctx context.Context) error {
-	taken, err := j.engine.leases.Watch(ctx)
+	taken, dead, err := j.engine.leases.Watch(ctx)
 	if err != nil {
 		return err
 	}
@@ -247,8 +249,26 @@ func (j *jobs) due(ctx context.Context) error {
 
 	return j.engine.store.WithTx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		many := make([]river.InsertManyParams, len(args))
+		due := map[string]bool{}
+
 		for i, a := range args {
 			many[i] = river.InsertManyParams{Args: a}
+
+			if unit, ok := a.(advanceArgs); ok {
+				due[unitLease(unit.Service, unit.Environment)] = true
+			}
+		}
+
+		// Any replica may come to do it, not only we who have seen the owner
+		// dead. In one order, so that no two replicas wait for each other.
+		for _, name := range slices.Sorted(maps.Keys(dead)) {
+			if !due[name] {
+				continue
+			}
+
+			if err := tx.Bury(ctx, dead[name]); err != nil {
+				return err
+			}
 		}
 
 		_, err := j.client.InsertManyTx(ctx, tx.SQL(), many)

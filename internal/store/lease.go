@@ -178,26 +178,28 @@ func (l *Leases) dead(row *db.Lease, now time.Time) bool {
 
 // Watch looks at all leases so that the ones that are not renewed are known as
 // dead when their term is over. The ticker of every replica calls it.
-// It gives the names of the leases that somebody has and that may not be taken
-// now.
-func (l *Leases) Watch(ctx context.Context) (taken map[string]bool, err error) {
+// It gives the leases that somebody has and that may not be taken now, and
+// those that may: their owners have died, or could not release them.
+func (l *Leases) Watch(ctx context.Context) (taken map[string]bool, dead map[string]*db.Lease, err error) {
 	rows, err := l.store.Read.Lease.Query().Where(lease.OwnerNEQ("")).All(ctx)
 	if err != nil {
-		return nil, Classify(err)
+		return nil, nil, Classify(err)
 	}
 
 	now, err := l.store.now(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
-	taken = make(map[string]bool, len(rows))
+	taken, dead = make(map[string]bool, len(rows)), map[string]*db.Lease{}
 	known := make(map[string]bool, len(rows))
 
 	for _, row := range rows {
 		known[row.ID] = true
 
-		if !l.dead(row, now) {
+		if l.dead(row, now) {
+			dead[row.ID] = row
+		} else {
 			taken[row.ID] = true
 		}
 	}
@@ -211,7 +213,16 @@ func (l *Leases) Watch(ctx context.Context) (taken map[string]bool, err error) {
 		}
 	}
 
-	return taken, nil
+	return taken, dead, nil
+}
+
+// Bury gives a lease free that Watch has found dead, unless somebody has taken
+// or renewed it since. Then every replica may take it at once, also one that
+// has not watched it for a term: it need not be the one that found it.
+func (tx *Tx) Bury(ctx context.Context, row *db.Lease) error {
+	return tx.Lease.Update().
+		Where(lease.ID(row.ID), lease.Owner(row.Owner), lease.Epoch(row.Epoch), lease.Beat(row.Beat)).
+		SetOwner("").Exec(ctx)
 }
 
 // Renew renews the lease. Errors: ErrNotOwner when it was lost.

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/internal/fault"
 	"github.com/shiplog/shiplog/internal/store"
 	"github.com/shiplog/shiplog/internal/store/storetest"
@@ -266,7 +267,7 @@ func TestALeaseThatCouldNotBeReleasedIsFreeForItsOwnerOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if taken, err := a.Watch(t.Context()); err != nil || !taken["unit/x"] {
+		if taken, _, err := a.Watch(t.Context()); err != nil || !taken["unit/x"] {
 			t.Fatalf("a lease that is held is not taken: %v, %v", taken, err)
 		}
 
@@ -277,7 +278,7 @@ func TestALeaseThatCouldNotBeReleasedIsFreeForItsOwnerOnly(t *testing.T) {
 			t.Fatal("a release without a database was done")
 		}
 
-		if taken, err := b.Watch(t.Context()); err != nil || !taken["unit/x"] {
+		if taken, _, err := b.Watch(t.Context()); err != nil || !taken["unit/x"] {
 			t.Fatalf("another owner takes the lease for free: %v, %v", taken, err)
 		}
 
@@ -285,7 +286,7 @@ func TestALeaseThatCouldNotBeReleasedIsFreeForItsOwnerOnly(t *testing.T) {
 			t.Fatalf("another owner took the lease: %v", err)
 		}
 
-		if taken, err := a.Watch(t.Context()); err != nil || taken["unit/x"] {
+		if taken, _, err := a.Watch(t.Context()); err != nil || taken["unit/x"] {
 			t.Fatalf("the owner takes its own lease for held: %v, %v", taken, err)
 		}
 
@@ -298,4 +299,67 @@ func TestALeaseThatCouldNotBeReleasedIsFreeForItsOwnerOnly(t *testing.T) {
 			t.Fatalf("a lease that is held was taken: %v", err)
 		}
 	})
+}
+
+// The replica that finds an owner dead is not always the one that goes on.
+func TestALeaseThatWasFoundDeadIsFreeForEverybody(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		a, b, c := store.NewLeases(s, "a"), store.NewLeases(s, "b"), store.NewLeases(s, "c")
+
+		first, err := a.Take(t.Context(), "unit/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		found := watchUntilDead(t, b, "unit/x")
+
+		// It lives after all: nobody may have it.
+		if err := a.Renew(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+
+		bury := func(row *db.Lease) {
+			if err := s.WithTx(t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.Bury(ctx, row) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		bury(found)
+
+		if _, err := c.Take(t.Context(), "unit/x"); !errors.Is(err, store.ErrNotOwner) {
+			t.Fatalf("a lease that was renewed was taken: %v", err)
+		}
+
+		bury(watchUntilDead(t, b, "unit/x"))
+
+		second, err := c.Take(t.Context(), "unit/x")
+		if err != nil || second.Epoch <= first.Epoch {
+			t.Fatalf("got %+v, %v after %+v", second, err, first)
+		}
+
+		if err := a.Renew(t.Context(), first); !errors.Is(err, store.ErrNotOwner) {
+			t.Fatalf("the one who was found dead goes on: %v", err)
+		}
+	})
+}
+
+func watchUntilDead(t *testing.T, l *store.Leases, name string) *db.Lease {
+	t.Helper()
+
+	for until := time.Now().Add(3 * store.Term); ; {
+		_, dead, err := l.Watch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if row := dead[name]; row != nil {
+			return row
+		}
+
+		if time.Now().After(until) {
+			t.Fatal("a lease that is not renewed is never found dead")
+		}
+
+		<-time.After(100 * time.Millisecond)
+	}
 }
