@@ -40,6 +40,14 @@ func (n *notebook) write(d deployment, works bool) {
 	n.told = append(n.told, told{deployment: d, works: works})
 }
 
+// acknowledged counts what was told so far.
+func (n *notebook) acknowledged() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	return len(n.told)
+}
+
 // check compares what was told with the record, the logs and the processes.
 // The replicas are running.
 func (w *world) check(t *testing.T, n *notebook) {

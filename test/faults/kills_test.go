@@ -4,17 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/shiplog/shiplog/ent/db"
-	"github.com/shiplog/shiplog/ent/db/event"
-	"github.com/shiplog/shiplog/ent/db/lease"
 	"github.com/shiplog/shiplog/internal/store"
 	"github.com/shiplog/shiplog/internal/store/storetest"
 )
@@ -25,15 +19,11 @@ type killing struct {
 	notebook
 
 	deployments, kills int
+	pace               *pace
 	// watch reads the database of a server that several use.
 	watch *store.Store
 	lost  []loss
-}
-
-// loss is a unit that lost its owner.
-type loss struct {
-	service, environment string
-	at                   time.Time
+	lives []life
 }
 
 const services = 6
@@ -76,12 +66,18 @@ func (k *killing) run(t *testing.T) {
 		}
 	}
 
+	k.pace = newPace(k.deployments, k.kills)
+
+	for _, r := range k.replicas {
+		k.born(r)
+	}
+
 	work, ctx := errgroup.WithContext(t.Context())
 
 	for i := range services {
 		dice := rand.New(rand.NewPCG(shared(t).seed, uint64(100+i)))
 
-		work.Go(func() error { return k.client(ctx, fmt.Sprintf("s%d", i), k.deployments/services+1, dice) })
+		work.Go(func() error { return k.client(ctx, fmt.Sprintf("s%d", i), dice) })
 	}
 
 	work.Go(func() error { return k.killer(ctx, random) })
@@ -93,8 +89,8 @@ func (k *killing) run(t *testing.T) {
 
 // client registers and deploys one version after the other. Some do not work,
 // and some of those that follow do not wait.
-func (k *killing) client(ctx context.Context, service string, n int, dice *rand.Rand) error {
-	for i := range n {
+func (k *killing) client(ctx context.Context, service string, dice *rand.Rand) error {
+	for i := 0; k.pace.begin(ctx); i++ {
 		version, end := fmt.Sprintf("1.0.%d", i), works
 		if dice.IntN(8) == 0 {
 			end = crashes
@@ -120,34 +116,41 @@ func (k *killing) client(ctx context.Context, service string, n int, dice *rand.
 		}
 	}
 
-	return nil
+	return ctx.Err()
 }
 
 // killer kills one replica at a random moment, and starts it again.
 func (k *killing) killer(ctx context.Context, dice *rand.Rand) error {
-	for range k.kills {
+	for n := range k.kills {
 		r := k.replicas[dice.IntN(len(k.replicas))]
 
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50*time.Millisecond + upTo(dice, 1450*time.Millisecond)):
+		if err := pause(ctx, upTo(dice, 900*time.Millisecond)); err != nil {
+			return err
 		}
 
 		if err := k.end(ctx, r); err != nil {
 			return err
 		}
 
+		k.pace.step()
+
 		// Sometimes the other one has to do it alone, for longer than a term.
-		if len(k.replicas) > 1 && dice.IntN(2) == 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(store.Term + upTo(dice, 3*time.Second)):
+		if len(k.replicas) > 1 && dice.IntN(4) == 0 {
+			if err := pause(ctx, store.Term+upTo(dice, 3*time.Second)); err != nil {
+				return err
 			}
 		}
 
 		if err := r.start(ctx); err != nil {
+			return fmt.Errorf("after kill %d: %w", n+1, err)
+		}
+
+		k.born(r)
+
+		before := k.acknowledged()
+		k.pace.step()
+
+		if err := k.news(ctx, before); err != nil {
 			return err
 		}
 	}
@@ -155,81 +158,15 @@ func (k *killing) killer(ctx context.Context, dice *rand.Rand) error {
 	return nil
 }
 
-// end kills the replica. Where others live, it writes down first what the
-// replica owned: it is stopped while the leases are read, so that they are the
-// ones that it dies with.
-func (k *killing) end(ctx context.Context, r *replica) error {
-	if k.watch == nil {
-		return r.kill()
-	}
-
-	if err := r.signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-
-	rows, err := k.watch.Read.Lease.Query().Where(lease.OwnerContains(fmt.Sprintf("/%d/", r.pid()))).All(ctx)
-	if err != nil {
-		return err
-	}
-
-	at := time.Now()
-
-	for _, row := range rows {
-		if unit := strings.Split(row.ID, "/"); unit[0] == "unit" {
-			k.lost = append(k.lost, loss{service: unit[1], environment: unit[2], at: at})
+// news waits until something was acknowledged after what was before, or all is.
+func (k *killing) news(ctx context.Context, before int) error {
+	for n := before; n == before && n < k.deployments; n = k.acknowledged() {
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return err
 		}
 	}
 
-	return r.kill()
-}
-
-// takeovers prints how long it took from the death of an owner to the next
-// thing that the engine recorded for the unit.
-func (k *killing) takeovers(t *testing.T, s *store.Store) {
-	t.Helper()
-
-	var took []time.Duration
-
-	for _, l := range k.lost {
-		d, err := s.Read.Deployment.Query().All(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		mine := slices.DeleteFunc(d, func(d *db.Deployment) bool { return d.ServiceID != l.service || d.EnvironmentID != l.environment })
-		ids := make([]string, len(mine))
-
-		for i := range mine {
-			ids[i] = mine[i].ID
-		}
-
-		rows, err := s.Read.Event.Query().Where(event.SubjectIn(ids...), event.TimeGT(l.at), event.TypeIn("deployment.step", "deployment.status"), event.ActorKindEQ(event.ActorKindSYSTEM)).
-			Order(event.BySeq()).Limit(1).All(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		if len(rows) == 1 {
-			took = append(took, rows[0].Time.Sub(l.at))
-		}
-	}
-
-	slices.Sort(took)
-
-	if len(took) == 0 {
-		t.Logf("no owner was killed in the middle of something")
-
-		return
-	}
-
-	at := func(p int) time.Duration {
-		return took[min(len(took)-1, len(took)*p/100)].Round(time.Millisecond)
-	}
-	t.Logf("owners killed: %d; until the next record: p50 %s, p99 %s, longest %s", len(took), at(50), at(99), at(100))
-
-	if longest := took[len(took)-1]; longest > 15*time.Second {
-		t.Errorf("a unit waited %s for its next owner", longest)
-	}
+	return nil
 }
 
 func upTo(dice *rand.Rand, limit time.Duration) time.Duration {
