@@ -61,7 +61,9 @@ type Deployer interface {
 	// Abandon ends an act that failed or was cancelled: what can be taken
 	// back without harm is taken back (a process target stops the instances
 	// that never became ready, as long as the old ones still run). It says
-	// what stays in place. Repeating it is harmless.
+	// what stays in place. Repeating it is harmless. The anchor remembers the
+	// epoch, also where nothing was applied: an earlier owner who comes too
+	// late is refused.
 	Abandon(ctx context.Context, act Act) (Left, error)
 	// Units lists what is anchored at this target.
 	Units(ctx context.Context) ([]Unit, error)

@@ -220,6 +220,27 @@ func testFenced(t *testing.T, o *owner) {
 	o.runs(t, "")
 }
 
+// testFencedBefore: what is given up before it was there stays away, also when
+// the one who was to bring it comes too late.
+func testFencedBefore(t *testing.T, o *owner) {
+	late := o.act(t, "d1", 1, Serves, "a")
+
+	again := late
+	again.Epoch = 2
+
+	if left, err := o.Abandon(t.Context(), again); err != nil || left.Digest != "" {
+		t.Errorf("what was never applied: %+v (%v)", left, err)
+	}
+
+	_, err := o.Apply(t.Context(), late)
+	fenced(t, "apply", err)
+	o.runs(t, "")
+
+	if o.anchored(t) {
+		t.Error("the unit is listed")
+	}
+}
+
 func testRepeated(t *testing.T, o *owner) {
 	act := o.act(t, "d1", 1, Serves, "a")
 	other := o.another(t)

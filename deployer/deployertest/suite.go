@@ -71,6 +71,7 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		"not ready":          testNotReady,
 		"start failed":       testStartFailed,
 		"fenced":             testFenced,
+		"fenced before":      testFencedBefore,
 		"repeated":           testRepeated,
 		"handed over":        testHandedOver,
 		"undeploy":           testUndeploy,

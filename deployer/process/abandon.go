@@ -10,11 +10,10 @@ import (
 )
 
 // Abandon stops the instances of an act that never became ready as a whole;
-// what clients reach stays.
+// what clients reach stays. The epoch is written down also where nothing is, so
+// that an earlier owner who comes too late does not start what was given up.
 func (d *Deployer) Abandon(ctx context.Context, act deployer.Act) (left deployer.Left, err error) {
-	left.Message = "nothing was there"
-
-	err = d.withUnit(ctx, act.Unit, false, func(dir unitDir, a anchor) error {
+	err = d.withUnit(ctx, act.Unit, true, func(dir unitDir, a anchor) error {
 		if err := a.fence(act); err != nil {
 			return err
 		}
@@ -70,6 +69,8 @@ func remaining(a anchor) deployer.Left {
 	g := a.serving()
 
 	switch {
+	case a.empty() && a.Deployment == "":
+		return deployer.Left{Message: "nothing was there"}
 	case g == nil && len(a.Generations) > 0 && a.Target == "":
 		return deployer.Left{Message: "nothing stays in place; what was started is stopping"}
 	case g == nil:

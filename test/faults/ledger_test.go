@@ -254,6 +254,7 @@ func (l *ledger) Abandon(_ context.Context, act deployer.Act) (deployer.Left, er
 		return deployer.Left{}, err
 	}
 
+	l.units[act.Unit] = b
 	b.anchor.Epoch = act.Epoch
 
 	if b.anchor.Deployment == act.Deployment && b.target != nil {
