@@ -377,3 +377,29 @@ func TestTheLedgerIsADeployer(t *testing.T) {
 		}
 	})
 }
+
+// books gives the deployments for which was started what serves and what is on
+// its way, and all for which something ever was.
+func (l *ledger) books(unit deployer.Unit) (serving, coming string, started []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	b := l.units[unit]
+	if b == nil {
+		return "", "", nil
+	}
+
+	for _, c := range b.contents {
+		if c.serving {
+			serving += c.Deployment
+		} else {
+			coming += c.Deployment
+		}
+	}
+
+	for _, s := range b.started {
+		started = append(started, s.deployment)
+	}
+
+	return serving, coming, started
+}
