@@ -33,6 +33,16 @@ func (e *Engine) carry(ctx context.Context, held *store.Held, d *db.Deployment) 
 		}
 	}()
 
+	err = e.further(ctx, held, d)
+	if errors.Is(err, deployer.ErrFenced) {
+		return e.foreign(ctx, held, d, err)
+	}
+
+	return err
+}
+
+// further carries it on from where it stands.
+func (e *Engine) further(ctx context.Context, held *store.Held, d *db.Deployment) error {
 	switch {
 	case len(d.Diagnosis) > 0:
 		return e.takeBack(ctx, held, d)
