@@ -12,7 +12,7 @@ HELLO := 1.0.0=good 1.1.0=good 1.2.0=crash 1.3.0=neverready
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: go-version
 go-version:
@@ -41,6 +41,18 @@ run: build ## build, start a server with the demo's story, and keep serving (SHI
 .PHONY: test
 test: go-version build ## run all Go tests with the race detector, on Postgres and on SQLite
 	@$(GO) run ./test/withpostgres $(GO) run ./test/all -race -timeout 20m $$($(GO) list ./... | grep -v -e '/test/kube/' -e '/test/kube$$')
+
+.PHONY: test-faults
+test-faults: go-version ## try the program with kills, lost answers and random sequences, some 5 minutes; SHIPLOG_SEED=… repeats a run
+	@$(FAULTS) -timeout 20m ./test/faults | $(QUIETLY)
+
+.PHONY: test-faults-long
+test-faults-long: go-version ## the same with 200 kills over 500 deployments and 2,000 sequences, some 40 minutes
+	@SHIPLOG_FAULTS=long $(FAULTS) -timeout 90m ./test/faults | $(QUIETLY)
+
+# All that the tests have to say, seeds and figures included.
+FAULTS = $(GO) run ./test/withpostgres $(GO) test -race -count 1 -v
+QUIETLY = awk '!/^=== /'
 
 .PHONY: test-clients
 test-clients: build test/clients/node_modules/.package-lock.json ## run the tests of published npm clients against the server
