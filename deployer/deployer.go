@@ -121,6 +121,9 @@ type Progress struct {
 	Message string
 	// Diagnosis when Verdict is Failed.
 	Diagnosis *Diagnosis
+	// Endpoints as in Applied, when Verdict is Ready: ports that somebody took
+	// in between are others by then.
+	Endpoints map[string]string
 }
 
 // Left is what Abandon left in place.

@@ -151,6 +151,9 @@ func (r *rooms) deployers(ctx context.Context) (map[spec.TargetKind]deployer.Dep
 	all[spec.TargetProcess] = processes
 	r.observers = append(r.observers, observe.New(r.store, r.hub, r.logs, r.leases, observe.Config{
 		Kind: target.KindPROCESS, Target: processes, Runtime: r.config.RuntimeLogs, Logger: r.log,
+		Moved: func(ctx context.Context, held *store.Held, id string, endpoints map[string]string) error {
+			return r.engine.Moved(ctx, held, id, endpoints) // it is built by the time that anybody observes
+		},
 	}))
 
 	return all, nil

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -176,6 +177,10 @@ func (o *owner) ready(t *testing.T, act deployer.Act) deployer.Applied {
 	progress := o.settle(t, act)
 	if progress.Verdict != deployer.Ready {
 		t.Fatalf("%s: verdict %s, want %s: %+v", act.Deployment, progress.Verdict, deployer.Ready, progress.Diagnosis)
+	}
+
+	if seen, err := o.Observe(t.Context(), o.unit); err != nil || !maps.Equal(progress.Endpoints, seen.Endpoints) {
+		t.Fatalf("%s: ready at %v, seen at %v (%v)", act.Deployment, progress.Endpoints, seen.Endpoints, err)
 	}
 
 	if progress.Ready != progress.Desired {

@@ -111,7 +111,7 @@ func (d *Deployer) known() ([]deployer.Unit, error) {
 
 // Adopt looks after everything that is here: what should run and does not is
 // started (after the machine was restarted), what runs and should not is
-// stopped. A server calls it when it starts; repeating it is harmless. It
+// stopped, and ports that somebody else has taken are replaced. A server calls it when it starts; repeating it is harmless. It
 // changes no anchor's owner.
 func (d *Deployer) Adopt(ctx context.Context) error {
 	units, err := d.known()
@@ -131,7 +131,35 @@ func (d *Deployer) Adopt(ctx context.Context) error {
 		}
 	}
 
+	// Proxies that had to be started were so side by side.
+	for _, u := range units {
+		if err := d.withUnit(ctx, u, false, d.yield); err != nil {
+			all = append(all, fmt.Errorf("free ports of %s in %s: %w", u.Service, u.Environment, err))
+		}
+	}
+
 	return errors.Join(append(all, d.releaseLostPorts(units))...)
+}
+
+// yield takes other ports for what serves where somebody else has them. What is
+// on its way looks for its own.
+func (d *Deployer) yield(dir unitDir, a anchor) error {
+	g := a.serving()
+	if g == nil || len(g.Ports) == 0 {
+		return nil
+	}
+
+	var now routes
+	if found, err := readJSON(routesFile(dir.proxy()), &now); err != nil || !found || now.Closed {
+		return err
+	}
+
+	state, ok := acknowledged(dir, now.Revision)
+	if !ok || len(state.Errors) == 0 {
+		return nil
+	}
+
+	return d.move(dir, &a, g, state.Errors)
 }
 
 // StopAll ends every process of every unit and waits for them. What is wanted

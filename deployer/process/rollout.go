@@ -73,7 +73,7 @@ func (d *Deployer) advance(dir unitDir, act deployer.Act, a *anchor) (deployer.P
 
 	switch {
 	case a.Verdict != "":
-		progress.Verdict, progress.Diagnosis = a.Verdict, a.Diagnosis
+		progress.Verdict, progress.Diagnosis, progress.Endpoints = a.Verdict, a.Diagnosis, g.endpoints()
 
 		return progress, nil
 	case diagnosis != nil:
@@ -140,7 +140,7 @@ func (d *Deployer) succeed(
 		}
 	}
 
-	a.Verdict, progress.Verdict = deployer.Ready, deployer.Ready
+	a.Verdict, progress.Verdict, progress.Endpoints = deployer.Ready, deployer.Ready, g.endpoints()
 	if err := d.enact(dir, act.Unit, *a); err != nil {
 		return progress, err
 	}

@@ -201,7 +201,7 @@ func (e *Engine) rollout(ctx context.Context, held *store.Held, d *db.Deployment
 		case err != nil:
 			return err
 		case progress.Verdict == deployer.Ready:
-			return e.end(ctx, held, d, deployment.StatusSUCCEEDED, "", progress.Message)
+			return e.endWith(ctx, held, d, deployment.StatusSUCCEEDED, "", func(u *db.DeploymentUpdateOne) { u.SetEndpoints(progress.Endpoints) }, progress.Message)
 		case progress.Verdict == deployer.Failed:
 			return e.failed(ctx, held, d, progress.Diagnosis)
 		case time.Now().After(limit):
@@ -251,6 +251,11 @@ func (e *Engine) say(ctx context.Context, held *store.Held, d *db.Deployment, li
 
 // end brings the deployment to a final status, in the lease's name.
 func (e *Engine) end(ctx context.Context, held *store.Held, d *db.Deployment, to deployment.Status, reason string, lines ...string) error {
+	return e.endWith(ctx, held, d, to, reason, nil, lines...)
+}
+
+// endWith is end, with more of the row to be changed.
+func (e *Engine) endWith(ctx context.Context, held *store.Held, d *db.Deployment, to deployment.Status, reason string, change func(*db.DeploymentUpdateOne), lines ...string) error {
 	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment, _ map[step.Kind]*db.Step) error {
 		if Final(d.Status) {
 			return nil
@@ -262,7 +267,7 @@ func (e *Engine) end(ctx context.Context, held *store.Held, d *db.Deployment, to
 			}
 		}
 
-		return e.finish(ctx, tx, access.Engine().Actor, p, d, to, reason, nil)
+		return e.finish(ctx, tx, access.Engine().Actor, p, d, to, reason, change)
 	})
 }
 

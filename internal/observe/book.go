@@ -38,6 +38,8 @@ type account struct {
 type book struct {
 	accounts map[string]*account
 	applied  *Applied
+	// recorded is nil where nothing is in place, or something else is applied.
+	recorded *Recorded
 }
 
 // positions are where to read on.

@@ -134,7 +134,7 @@ func (u *unit) loadPlacement(ctx context.Context) error {
 		return store.Classify(err)
 	}
 
-	u.book.applied = nil
+	u.book.applied, u.book.recorded = nil, nil
 
 	if d := row.Edges.Applied; d != nil {
 		u.book.applied = &Applied{
@@ -146,6 +146,10 @@ func (u *unit) loadPlacement(ctx context.Context) error {
 
 		if d.Edges.Snapshot != nil {
 			u.book.applied.Digest = d.Edges.Snapshot.Digest
+
+			if row.RecordedID != nil && *row.RecordedID == d.ID {
+				u.book.recorded = &Recorded{Deployment: d.ID, Digest: d.Edges.Snapshot.Digest, Endpoints: d.Endpoints}
+			}
 		}
 	}
 

@@ -39,6 +39,9 @@ type Config struct {
 	// Refresh is how often observed_at is written when nothing changes
 	// (30 s: a write a placement).
 	Refresh time.Duration
+	// Moved is told, with the lease that is held, where clients reach a
+	// deployment when that is not where the memory says; nil for nobody.
+	Moved func(ctx context.Context, held *store.Held, deployment string, endpoints map[string]string) error
 	// Logger; slog.Default when nil.
 	Logger *slog.Logger
 }

@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"maps"
+
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/ent/db/placement"
 )
@@ -15,6 +17,21 @@ type Applied struct {
 	Undeploy bool
 	// Final: it has reached its outcome.
 	Final bool
+}
+
+// Recorded is the deployment that is in place.
+type Recorded struct {
+	Deployment string
+	Digest     string
+	// Endpoints where the memory says that clients reach it.
+	Endpoints map[string]string
+}
+
+// Moved reports whether clients reach it elsewhere: its content is there, and
+// alone, so that what the target says of clients is of it.
+func (r *Recorded) Moved(seen deployer.Observation) bool {
+	return r != nil && len(seen.Contents) == 1 && seen.Contents[0].Digest == r.Digest &&
+		len(seen.Endpoints) > 0 && !maps.Equal(seen.Endpoints, r.Endpoints)
 }
 
 // Verdict says how what runs differs from what was applied; nil for nothing.

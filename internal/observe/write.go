@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/version"
 	"github.com/shiplog/shiplog/internal/store"
@@ -40,6 +41,10 @@ func (u *unit) observe(ctx context.Context) error {
 		if err := u.learn(ctx, now.versions); err != nil {
 			return err
 		}
+
+		if err := u.moved(ctx, seen); err != nil {
+			return err
+		}
 	} else if u.written.drift != placement.DriftUNREACHABLE {
 		u.tenure.log.WarnContext(ctx, "the target cannot be asked", "unit", u.name, "error", asked)
 	}
@@ -56,6 +61,22 @@ func (u *unit) observe(ctx context.Context) error {
 	}
 
 	u.written = now
+
+	return nil
+}
+
+// moved tells where clients reach what is in place, when that is elsewhere.
+func (u *unit) moved(ctx context.Context, seen deployer.Observation) error {
+	r := u.book.recorded
+	if u.tenure.cfg.Moved == nil || !r.Moved(seen) {
+		return nil
+	}
+
+	if err := u.tenure.cfg.Moved(ctx, u.tenure.held, r.Deployment, seen.Endpoints); err != nil {
+		return err
+	}
+
+	r.Endpoints = seen.Endpoints
 
 	return nil
 }
