@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiplog/shiplog/ent/db/event"
 	"github.com/shiplog/shiplog/internal/store"
 	"github.com/shiplog/shiplog/internal/store/storetest"
 )
@@ -322,7 +323,9 @@ func TestOneKeyFromManyCallersAtOnce(t *testing.T) {
 
 	s := storetest.OpenURL(t, w.database, nil)
 
-	for _, c := range creations(w, source.ID) {
+	quiet := make([]load, len(w.replicas))
+
+	for i, c := range creations(w, source.ID) {
 		before, err := c.count(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
@@ -360,7 +363,72 @@ func TestOneKeyFromManyCallersAtOnce(t *testing.T) {
 		if len(ids) != 1 || after != before+1 {
 			t.Errorf("%s: %d callers with one key were told %v, and %d records came of it", c.mutation, callers, ids, after-before)
 		}
+
+		for made := range ids {
+			recordedOnce(t, s, made)
+		}
+
+		if i == 0 { // what is made once, such as connections of the database, is there
+			w.quiet(t, func(i int, r *replica) { quiet[i] = w.loadOf(t, r) })
+		}
 	}
 
+	w.quiet(t, func(i int, r *replica) { settles(t, r, quiet[i]) })
 	w.checkRecord(t)
+}
+
+// quiet closes the connections that the client keeps, and looks at the replicas
+// when all that was asked for is done.
+func (w *world) quiet(t *testing.T, look func(i int, r *replica)) {
+	t.Helper()
+	w.settled(t)
+	w.http.CloseIdleConnections()
+
+	for i, r := range w.replicas {
+		look(i, r)
+	}
+}
+
+// loadOf reads the replica's load once it goes down no more.
+func (w *world) loadOf(t *testing.T, r *replica) load {
+	t.Helper()
+
+	for last := (load{}); ; {
+		now, err := r.load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if last.goroutines > 0 && now.goroutines >= last.goroutines && now.files >= last.files {
+			return now
+		}
+
+		last = now
+
+		if err := pause(t.Context(), 500*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// recordedOnce: the journal has one entry of how it came to be.
+func recordedOnce(t *testing.T, s *store.Store, made string) {
+	t.Helper()
+
+	rows, err := s.Read.Event.Query().Where(event.Subject(made)).Order(event.BySeq()).All(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	births := 0
+
+	for _, row := range rows {
+		if row.Type == rows[0].Type {
+			births++
+		}
+	}
+
+	if births != 1 {
+		t.Errorf("the journal says %d times how %s came to be", births, made)
+	}
 }

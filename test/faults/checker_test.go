@@ -367,11 +367,12 @@ func (w *world) checkRecord(t *testing.T) *store.Store {
 }
 
 // replay plays the journal: it gives the last status of every deployment, and
-// fails when two held the slot of a unit at once.
+// fails when two held the slot of a unit at once, or one was asked to stop twice.
 func replay(t *testing.T, s *store.Store) map[string]string {
 	t.Helper()
 
 	statuses, units, holders := map[string]string{}, map[string]string{}, map[string]string{}
+	stops := map[string]int{}
 
 	for _, e := range events(t, s) {
 		switch e.Type {
@@ -384,6 +385,10 @@ func replay(t *testing.T, s *store.Store) map[string]string {
 			decode(t, e, &made)
 
 			statuses[e.Subject], units[e.Subject] = "QUEUED", made.Service+"/"+made.Environment
+		case "deployment.stop_requested":
+			if stops[e.Subject]++; stops[e.Subject] > 1 {
+				t.Errorf("entry %d: deployment %s is asked to stop again", e.Seq, e.Subject)
+			}
 		case "deployment.status":
 			var change struct{ From, To string }
 			decode(t, e, &change)

@@ -68,6 +68,11 @@ func TestManyWritersOnTheEmbeddedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	before, err := w.replicas[0].load(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+
 	var (
 		work   errgroup.Group
 		number atomic.Int64
@@ -113,6 +118,9 @@ func TestManyWritersOnTheEmbeddedDatabase(t *testing.T) {
 	}
 
 	w.settled(t)
+	c.http.CloseIdleConnections()
+	w.http.CloseIdleConnections()
+	settles(t, w.replicas[0], before)
 
 	if err := w.replicas[0].kill(); err != nil {
 		t.Fatal(err)
