@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/shiplog/shiplog/internal/fault"
@@ -430,5 +431,5 @@ func number(d *modelDeployment) string {
 		return "-"
 	}
 
-	return fmt.Sprint(d.n)
+	return strconv.Itoa(d.n)
 }

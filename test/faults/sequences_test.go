@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func (h *theatre) engine(to deployer.Deployer) (*engine.Engine, error) {
 type sequence struct {
 	*theatre
 
-	ctx         context.Context //nolint:containedctx // of the test, for all that it asks
+	ctx         context.Context // of the test, for all that it asks
 	dice        *rand.Rand
 	name        string
 	service     string
@@ -284,7 +285,7 @@ func (q *sequence) register() error {
 	_, err := q.catalog.RegisterVersion(q.ctx, catalog.RegisterVersion{Service: q.name, Version: name, Workload: &catalog.WorkloadInput{Score: map[string]any{
 		"apiVersion": "score.dev/v1b1", "metadata": map[string]any{"name": q.name},
 		"containers": map[string]any{"main": map[string]any{
-			"image": "none", "command": []string{"ledger"}, "args": []string{string(behaviour), fmt.Sprint(v.revision)},
+			"image": "none", "command": []string{"ledger"}, "args": []string{string(behaviour), strconv.Itoa(v.revision)},
 		}},
 	}}})
 	q.model.versions = append(q.model.versions, v)
@@ -430,7 +431,7 @@ func (q *sequence) configure() error {
 
 	content := map[string]any{}
 	if q.model.config > 0 {
-		content["variables"] = map[string]any{"N": fmt.Sprint(q.model.config)}
+		content["variables"] = map[string]any{"N": strconv.Itoa(q.model.config)}
 	}
 
 	_, err := q.catalog.SetConfiguration(q.ctx, catalog.SetConfiguration{Service: &q.name, Content: content})
@@ -636,7 +637,7 @@ func (q *sequence) String() (string, error) {
 
 	numbers := map[string]string{"": "-"}
 	for i, one := range q.ids {
-		numbers[one] = fmt.Sprint(i)
+		numbers[one] = strconv.Itoa(i)
 	}
 
 	rows, err := q.store.Read.Deployment.Query().Where(entdeployment.ServiceID(q.service)).Order(entdeployment.ByID()).All(q.ctx)
