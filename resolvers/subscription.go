@@ -18,8 +18,8 @@ import (
 
 const (
 	// pollEvery is how often a stream looks without having been woken: a wake
-	// is a hint only.
-	pollEvery = time.Second
+	// is a hint only. With the time of looking it is a second at most.
+	pollEvery = 900 * time.Millisecond
 	// streamBatch bounds the entries that a stream reads at once.
 	streamBatch = 200
 )

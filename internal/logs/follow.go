@@ -44,8 +44,8 @@ type Reader struct {
 	complete bool
 	closed   bool
 	// staleAt is the wake that was not answered by a look at the store yet,
-	// askedAt when it was last asked unasked.
-	staleAt, askedAt time.Time
+	// lookedAt when the last look that it knows of began.
+	staleAt, lookedAt time.Time
 }
 
 // Follow reads the log after the seq: what is stored first, then live, without
@@ -58,11 +58,11 @@ func (l *Logs) Follow(ctx context.Context, deployment string, after int64, opts 
 
 	r := &Reader{
 		tail: l.tailOf(deployment, opts.UntilReplaced), sub: l.hub.Subscribe(Topic(deployment)),
-		opts: opts, cursor: after, askedAt: time.Now(),
+		opts: opts, cursor: after,
 	}
 
 	// Subscribed first, then looked: nothing falls in between.
-	if err := r.tail.look(ctx, r.askedAt); err != nil {
+	if err := r.look(ctx, time.Now()); err != nil {
 		r.Close()
 
 		return nil, err
@@ -200,16 +200,8 @@ func (r *Reader) take(s *Segment, limit int64) (part Part, some bool) {
 // wait waits until it is worth looking again, and looks at the store if need
 // be: after a wake, and from time to time unasked.
 func (r *Reader) wait(ctx context.Context) error {
-	now := time.Now()
-	poll := r.tail.logs.cfg.Poll
-	every := r.askedAt.Add(poll).Sub(now)
-
-	if !r.staleAt.IsZero() {
-		every = r.tail.due().Sub(now)
-	}
-
-	if every > 0 {
-		woken, err := r.sleep(ctx, every)
+	if d := time.Until(r.lookAt()); d > 0 {
+		woken, err := r.sleep(ctx, d)
 		if err != nil {
 			return err
 		}
@@ -226,12 +218,30 @@ func (r *Reader) wait(ctx context.Context) error {
 	// Unasked, somebody else's look within half the time will do.
 	since := r.staleAt
 	if since.IsZero() {
-		since = time.Now().Add(-poll / 2)
+		since = time.Now().Add(-r.tail.logs.cfg.Poll / 2)
 	}
 
-	r.staleAt, r.askedAt = time.Time{}, time.Now()
+	r.staleAt = time.Time{}
 
-	return r.tail.look(ctx, since)
+	return r.look(ctx, since)
+}
+
+// lookAt says when the store is to be looked at: because of a wake as soon as
+// the tail may, else when what this reader knows of it is as old as Poll.
+func (r *Reader) lookAt() time.Time {
+	if !r.staleAt.IsZero() {
+		return r.tail.due()
+	}
+
+	return r.lookedAt.Add(r.tail.logs.cfg.Poll)
+}
+
+// look brings the tail up to date. What this reader knows of the store then is
+// as old as the look that was taken, be it its own or another's.
+func (r *Reader) look(ctx context.Context, since time.Time) (err error) {
+	r.lookedAt, err = r.tail.look(ctx, since)
+
+	return err
 }
 
 func (r *Reader) sleep(ctx context.Context, d time.Duration) (woken bool, err error) {

@@ -18,8 +18,8 @@ type Config struct {
 	// TailBytes bounds the memory of all tails together (64 MiB); one has at
 	// most 1 MiB of new lines and 4 MiB of old ones.
 	TailBytes int64
-	// Poll is how often a follower asks unasked (1 s): a lost wake costs that
-	// much.
+	// Poll is how often a follower asks unasked (900 ms): a lost wake costs
+	// that much and the time of asking, a second at most.
 	Poll time.Duration
 	// Logger; slog.Default when nil.
 	Logger *slog.Logger
@@ -51,7 +51,7 @@ func New(s *store.Store, hub *live.Hub, cfg Config) (*Logs, error) {
 	}
 
 	if cfg.Poll == 0 {
-		cfg.Poll = time.Second
+		cfg.Poll = 900 * time.Millisecond
 	}
 
 	if cfg.Logger == nil {

@@ -168,40 +168,41 @@ func (t *tail) add(segs []*Segment, bound int64) {
 }
 
 // look brings the tail up to date with the store, unless somebody began to do
-// so after since.
-func (t *tail) look(ctx context.Context, since time.Time) error {
+// so after since. It gives when the look that was taken began; after an error
+// that is now, so that the next one is not at once.
+func (t *tail) look(ctx context.Context, since time.Time) (began time.Time, err error) {
 	select {
 	case t.reading <- struct{}{}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return time.Now(), context.Cause(ctx)
 	}
 	defer func() { <-t.reading }()
 
 	t.mu.Lock()
-	done, last, fresh := t.lookedAt.After(since), t.last, t.base < 0
+	lookedAt, last, fresh := t.lookedAt, t.last, t.base < 0
 	t.mu.Unlock()
 
-	if done {
-		return nil
+	if lookedAt.After(since) {
+		return lookedAt, nil
 	}
 
-	began := time.Now()
+	began = time.Now()
 
 	head, err := t.logs.head(ctx, t.logs.store.Read, t.deployment)
 	if err != nil {
-		return err
+		return began, err
 	}
 
 	if fresh || head.LastSeq-last > catchUp {
 		t.restart(&head, began)
 
-		return nil
+		return began, nil
 	}
 
 	var entries []Line
 	if head.LastSeq > last {
 		if entries, err = t.logs.entries(ctx, t.logs.store.Read, t.deployment, &head, last+1, head.LastSeq); err != nil {
-			return err
+			return began, err
 		}
 	}
 
@@ -222,7 +223,7 @@ func (t *tail) look(ctx context.Context, since time.Time) error {
 		t.add(segments(t.last, entries), bound)
 	}
 
-	return nil
+	return began, nil
 }
 
 // restart begins at the head; what is older is read from the store.
