@@ -190,11 +190,7 @@ func (r *rooms) front() error {
 	transportConfig := transport.DefaultConfig()
 	transportConfig.Init = who.admit
 	transportConfig.CallerKey = callerKey
-
-	if r.config.PingInterval > 0 {
-		transportConfig.PingInterval = r.config.PingInterval
-	}
-
+	transportConfig.PingInterval = r.config.PingInterval
 	transportConfig.EventID = share.EventID
 	transportConfig.Sharer = share.New(resolver, share.DefaultCacheBytes)
 

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/shiplog/shiplog/server/transport"
 )
 
 // Config is the settings of a server. Zero values take the defaults.
@@ -69,6 +71,10 @@ func (c Config) withDefaults() (Config, error) {
 
 	if c.Log == nil {
 		c.Log = os.Stderr
+	}
+
+	if c.PingInterval == 0 {
+		c.PingInterval = transport.DefaultConfig().PingInterval
 	}
 
 	if len(c.Program) == 0 {

@@ -41,7 +41,7 @@ func Run(ctx context.Context, c Config, ready func(url string)) error {
 
 	log := slog.New(slog.NewJSONHandler(c.Log, nil))
 
-	listener, err := listen(ctx, c.Listen)
+	listener, err := listen(ctx, c.Listen, silenceOf(c.PingInterval))
 	if err != nil {
 		return err
 	}

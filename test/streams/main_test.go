@@ -4,8 +4,9 @@
 // WebSocket and event streams, while viewers are cut, stall, vanish and come
 // back, and while the server and its database connections are disturbed.
 //
-// The server runs in the test's own process; what it deploys are real
-// processes: this test binary, started again. Seeds are printed, and taken
+// The server runs in the test's own process, or in one of its own where it is
+// measured. What it deploys are real processes. All of them are this test
+// binary, started again. Seeds are printed, and taken
 // back as SHIPLOG_SEED. The sizes are those of every day; SHIPLOG_STREAMS=long
 // takes the large ones.
 package streams
@@ -42,8 +43,12 @@ func TestMain(m *testing.M) {
 			syscall.Exit(process.RunShim(os.Args[2:]))
 		case "process-proxy":
 			syscall.Exit(process.RunProxy(os.Args[2:]))
+		case "serve":
+			syscall.Exit(serveAlone(os.Args[2:]))
 		case "talk":
 			syscall.Exit(talk(os.Args[2:]))
+		case "hush":
+			syscall.Exit(hush())
 		case "wild":
 			syscall.Exit(wild())
 		}
@@ -77,6 +82,17 @@ func talk(args []string) int {
 	}
 
 	return becomeReady()
+}
+
+// hush prints a line and says nothing more, nor is it ever ready.
+func hush() int {
+	fmt.Println("number 1 at", time.Now().UnixMicro())
+
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	<-signals
+
+	return 0
 }
 
 // wild prints what no terminal should.

@@ -21,8 +21,9 @@ type api struct {
 	t      testing.TB
 	url    string
 	config server.Config
-	stop   context.CancelFunc
-	ended  chan error
+	// stop is nil when it was stopped.
+	stop  func()
+	ended chan error
 }
 
 // each runs the test with both databases and both transports.
@@ -43,15 +44,22 @@ func each(t *testing.T, test func(t *testing.T, a *api, transport string)) {
 func config(t testing.TB, dialect string) server.Config {
 	t.Helper()
 
-	program, err := os.Executable()
+	c, err := configOf(storetest.URL(t, dialect), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 
+	c.Log = t.Output()
+
+	return c
+}
+
+func configOf(database, data string) (server.Config, error) {
+	program, err := os.Executable()
+
 	return server.Config{
-		Listen: "127.0.0.1:0", Database: storetest.URL(t, dialect), Data: t.TempDir(), Dev: true, StopProcesses: true,
-		Program: []string{program}, Log: t.Output(), Version: "test",
-	}
+		Listen: "127.0.0.1:0", Database: database, Data: data, Dev: true, StopProcesses: true, Program: []string{program}, Version: "test",
+	}, err
 }
 
 // serve runs a server until the test ends.
