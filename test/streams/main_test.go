@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 		case "hush":
 			syscall.Exit(hush())
 		case "wild":
-			syscall.Exit(wild())
+			syscall.Exit(wild(os.Args[2]))
 		}
 	}
 
@@ -95,22 +95,39 @@ func hush() int {
 	return 0
 }
 
-// wild prints what no terminal should.
-func wild() int {
+// wild prints what no terminal should. In the middle of a line it waits for
+// the file.
+func wild(file string) int {
 	fmt.Println("begin")
 	fmt.Println(strings.Repeat("x", 1<<20))
 	fmt.Println("a\x00b")
 	fmt.Println("c\xff\xfed")
-	fmt.Println("\x1b[31mred\x1b[0m \"quoted\" \\ back \u2028 sep")
+	fmt.Println(colours)
 	fmt.Print("10%\r20%\r30%\n")
 	fmt.Print("dos\r\n")
-	fmt.Print(strings.Repeat("no newline ", 200))
-	<-time.After(3 * time.Second) // as if for minutes
-	fmt.Print(strings.Repeat("still none ", 9000))
+	fmt.Print(noNewline)
+
+	for !exists(file) {
+		<-time.After(10 * time.Millisecond) // as if for minutes
+	}
+
+	fmt.Print(strings.Repeat(stillNone, 9000))
 	fmt.Println("\nend")
 
 	return becomeReady()
 }
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+
+	return err == nil
+}
+
+const (
+	colours   = "\x1b[31mred\x1b[0m \"quoted\" \\ back \u2028 sep"
+	noNewline = "no newline, and no newline"
+	stillNone = "still none "
+)
 
 func becomeReady() int {
 	server := &http.Server{

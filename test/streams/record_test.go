@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // record is what a viewer has seen of a log that numbers its lines.
 type record struct {
+	mu      sync.Mutex // held while it is written
 	texts   []string
 	cursors []string
 	last    int
@@ -24,6 +26,9 @@ type record struct {
 
 // take checks a batch: numbers go up by one, nothing follows the end.
 func (r *record) take(b batch) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
 	if r.ended {
 		return errors.New("a batch after the one that was complete")
 	}
