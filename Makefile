@@ -54,6 +54,11 @@ test-faults-long: go-version ## the same with 200 kills over 500 deployments and
 FAULTS = $(GO) run ./test/withpostgres $(GO) test -race -count 1 -v
 QUIETLY = awk '!/^=== /'
 
+# At the same time, so that it takes little longer than the five minutes of one.
+.PHONY: test-streams-long
+test-streams-long: go-version ## follow logs of 1,000 lines a second for five minutes, cut at random
+	@SHIPLOG_STREAMS=long $(GO) run ./test/withpostgres $(GO) test -v -parallel 4 -timeout 30m -run TestReconnectingForLong ./test/streams
+
 .PHONY: test-clients
 test-clients: build test/clients/node_modules/.package-lock.json ## run the tests of published npm clients against the server
 	@cd test/clients && npm test --silent
