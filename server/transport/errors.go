@@ -79,6 +79,10 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 			return told
 		}
 
+		if isGraphQL && shown.Extensions[costKey] != nil {
+			told.Extensions = map[string]any{costKey: shown.Extensions[costKey]}
+		}
+
 		return tell(told, refusal.Code, refusal.Field, refusal.Message)
 	}
 

@@ -16,7 +16,8 @@ import (
 	"github.com/shiplog/shiplog/server/limit"
 )
 
-// costKey names the cost in an answer's extensions.
+// costKey names the cost in an answer's extensions, and in those of a refusal
+// for it: a WebSocket's error message has no others.
 const costKey = "cost"
 
 // ExecutorConfig says how operations are checked and executed.
@@ -172,7 +173,10 @@ func (e *Executor) CreateOperationContext(
 	oc.Stats.SetExtension(costKey, cost)
 
 	if tooMuch != nil {
-		return oc, refuse(tooMuch)
+		errs := refuse(tooMuch)
+		errs[0].Extensions = map[string]any{costKey: cost}
+
+		return oc, errs
 	}
 
 	made, errs := e.inner.CreateOperationContext(context.WithValue(ctx, documentKey{}, doc), params)

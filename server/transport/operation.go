@@ -133,8 +133,7 @@ func (c *connection) operate(ctx context.Context, op *operation, params *graphql
 
 	oc, errs := c.handler.executor.CreateOperationContext(ctx, params)
 	if errs != nil {
-		errs = c.handler.executor.DispatchError(graphql.WithOperationContext(ctx, oc), errs).Errors
-		c.finish(ctx, op, &refused{errs})
+		c.finish(ctx, op, refusedBy(c.handler.executor.DispatchError(graphql.WithOperationContext(ctx, oc), errs)))
 
 		return
 	}

@@ -46,8 +46,14 @@ type Identified interface {
 	AppendEventIDs(ids []string) []string
 }
 
-// refused is the end of an operation with errors instead of a result.
-type refused struct{ errs gqlerror.List }
+// refused is the end of an operation with errors instead of a result, and
+// what extensions had to say to it.
+type refused struct {
+	errs       gqlerror.List
+	extensions map[string]any
+}
+
+func refusedBy(resp *graphql.Response) *refused { return &refused{resp.Errors, resp.Extensions} }
 
 func (r *refused) Error() string { return r.errs.Error() }
 
@@ -91,7 +97,7 @@ func (h *Handler) share(ctx context.Context, oc *graphql.OperationContext) (r re
 
 // refuse presents an error as the end of an operation.
 func (h *Handler) refuse(ctx context.Context, err error) *refused {
-	return &refused{h.executor.refusal(ctx, err).Errors}
+	return refusedBy(h.executor.refusal(ctx, err))
 }
 
 // executed yields the results of gqlgen's executor.
@@ -114,7 +120,7 @@ func (e *executed) next(ctx context.Context, buf [][]byte) ([][]byte, error) {
 	case resp == nil:
 		return buf, io.EOF
 	case resp.Data == nil && len(resp.Errors) > 0:
-		return buf, &refused{resp.Errors}
+		return buf, refusedBy(resp)
 	}
 
 	payload, err := AppendResponse(make([]byte, 0, len(resp.Data)+len(`{"data":}`)), resp)

@@ -65,7 +65,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, oc *graphq
 
 	if errs != nil {
 		ctx := graphql.WithOperationContext(r.Context(), oc)
-		_ = stream.end(h.executor.DispatchError(ctx, errs).Errors) // the stream ends in any case
+		_ = stream.end(refusedBy(h.executor.DispatchError(ctx, errs))) // the stream ends in any case
 
 		return
 	}
@@ -207,7 +207,7 @@ func (e *events) results(p pulled) error {
 	case errors.Is(p.err, io.EOF):
 		e.scratch = append(e.scratch, "event: complete\ndata: \n\n"...)
 	case isRefusal:
-		return e.end(refusal.errs)
+		return e.end(refusal)
 	default:
 		return p.err
 	}
@@ -219,9 +219,9 @@ func (e *events) results(p pulled) error {
 	return errEnded
 }
 
-// end writes the errors as the last result.
-func (e *events) end(errs gqlerror.List) error {
-	payload, err := AppendResponse(nil, &graphql.Response{Errors: errs})
+// end writes the refusal as the last result.
+func (e *events) end(r *refused) error {
+	payload, err := AppendResponse(nil, &graphql.Response{Errors: r.errs, Extensions: r.extensions})
 	if err != nil {
 		return err
 	}

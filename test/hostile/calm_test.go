@@ -23,6 +23,8 @@ type gauges struct {
 	allocated, heap, resident uint64
 	// pooled is how many of the descriptors are the database's.
 	pooled int
+	// worked is the processor's time that it ever took.
+	worked time.Duration
 }
 
 func (g gauges) String() string {
@@ -65,6 +67,7 @@ func (a *api) measure() gauges {
 
 	for _, name := range []string{
 		"go_goroutines", "process_open_fds", "shiplog_streams", "go_memstats_alloc_bytes_total", "go_memstats_heap_inuse_bytes", "process_resident_memory_bytes",
+		"process_cpu_seconds_total",
 	} {
 		if _, ok := values[name]; !ok {
 			a.t.Fatalf("the metrics do not say %s", name)
@@ -75,6 +78,7 @@ func (a *api) measure() gauges {
 		goroutines: int(values["go_goroutines"]), descriptors: int(values["process_open_fds"]), streams: int(values["shiplog_streams"]),
 		allocated: uint64(values["go_memstats_alloc_bytes_total"]), heap: uint64(values["go_memstats_heap_inuse_bytes"]),
 		resident: uint64(values["process_resident_memory_bytes"]), pooled: a.pooled(),
+		worked: time.Duration(values["process_cpu_seconds_total"] * float64(time.Second)),
 	}
 }
 

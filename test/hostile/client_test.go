@@ -38,6 +38,7 @@ type refusal struct {
 	Extensions struct {
 		Code, Field, RequestID string
 		RetryAfter             int
+		Cost                   *cost
 	}
 }
 
@@ -54,7 +55,11 @@ func (r answer) code() string {
 
 // body is the JSON of a request.
 func body(document string, variables any) string {
-	raw, err := json.Marshal(object{"query": document, "variables": variables})
+	return encode(object{"query": document, "variables": variables})
+}
+
+func encode(value any) string {
+	raw, err := json.Marshal(value)
 	if err != nil {
 		panic(err) // a test's own value
 	}
