@@ -21,13 +21,17 @@ const (
 // for our own. It is a hint only: after a reconnect it wakes everything.
 // On an embedded database it just waits for ctx.
 func (s *Store) Listen(ctx context.Context) error {
+	return s.listen(ctx, pingEvery, pingTimeout)
+}
+
+func (s *Store) listen(ctx context.Context, every, timeout time.Duration) error {
 	if s.Embedded() {
 		<-ctx.Done()
 
 		return nil
 	}
 
-	listener := pq.NewDialListener(listenDialer{}, s.dsn, 100*time.Millisecond, 5*time.Second, func(event pq.ListenerEventType, err error) {
+	listener := pq.NewDialListener(listenDialer{timeout}, s.dsn, 100*time.Millisecond, 5*time.Second, func(event pq.ListenerEventType, err error) {
 		if err != nil {
 			s.log.WarnContext(ctx, "listening for commits", "event", event, "error", err)
 		}
@@ -50,34 +54,63 @@ func (s *Store) Listen(ctx context.Context) error {
 		return Classify(err)
 	}
 
-	for {
+	s.hear(ctx, listener, every)
+
+	return nil
+}
+
+// hear wakes with every notification until ctx ends, and pings: however many
+// there are, because the connection's time runs from what was last sent.
+func (s *Store) hear(ctx context.Context, listener *pq.Listener, every time.Duration) {
+	due := time.NewTicker(every)
+	defer due.Stop()
+
+	// One ping at a time, beside the hearing: its answer comes after the
+	// notifications before it, which nobody else takes.
+	var (
+		pinged   = make(chan error)
+		pinging  = false
+		ended    = ctx.Done()
+		notified = (<-chan *pq.Notification)(listener.Notify)
+	)
+
+	for ended != nil || pinging {
 		select {
-		case <-ctx.Done():
-			return nil
-		case n := <-listener.Notify:
-			if n == nil { // reconnected: whatever was announced meanwhile is lost
+		case <-ended:
+			ended = nil
+		case n, open := <-notified:
+			switch {
+			case !open: // it was closed
+				notified = nil
+			case n == nil: // reconnected: whatever was announced meanwhile is lost
 				s.woke([]string{Everything})
-
-				continue
+			default:
+				s.woke(strings.Fields(n.Extra))
 			}
+		case <-due.C:
+			if !pinging && ended != nil {
+				pinging = true
 
-			s.woke(strings.Fields(n.Extra))
-		case <-time.After(pingEvery):
+				go func() { pinged <- listener.Ping() }()
+			}
+		case err := <-pinged:
+			pinging = false
+
 			// Finds a dead connection; the listener reconnects by itself.
-			if err := listener.Ping(); err != nil {
+			if err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "listening for commits", "error", err)
 			}
 		}
 	}
 }
 
-// listenDialer makes the listener's connections, each anew.
-type listenDialer struct{}
+// listenDialer makes the listener's connections, each anew; within is theirs.
+type listenDialer struct{ within time.Duration }
 
-func (listenDialer) Dial(network, address string) (net.Conn, error) {
-	return (&dialer{within: pingTimeout}).Dial(network, address)
+func (d listenDialer) Dial(network, address string) (net.Conn, error) {
+	return (&dialer{within: d.within}).Dial(network, address)
 }
 
-func (listenDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	return (&dialer{within: pingTimeout}).DialTimeout(network, address, timeout)
+func (d listenDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	return (&dialer{within: d.within}).DialTimeout(network, address, timeout)
 }
