@@ -6,8 +6,8 @@
 //
 // The server runs in the test's own process, or in one of its own where it is
 // measured. What it deploys are real processes. All of them are this test
-// binary, started again. Seeds are printed, and taken
-// back as SHIPLOG_SEED. The sizes are those of every day; SHIPLOG_STREAMS=long
+// binary, started again. Seeds are printed, and taken back as SHIPLOG_SEED. The
+// sizes are those of every day; SHIPLOG_STREAMS=long (make test-streams-long)
 // takes the large ones.
 package streams
 

@@ -20,7 +20,9 @@ type record struct {
 	cursors []string
 	last    int
 	ended   bool
-	// late is how long the lines took from being printed to the viewer.
+	// late is how long the lines took from being printed to the viewer, of
+	// those that were printed after it came.
+	came time.Time
 	late []time.Duration
 }
 
@@ -55,7 +57,10 @@ func (r *record) take(b batch) error {
 		}
 
 		r.last = n
-		r.late = append(r.late, time.Since(time.UnixMicro(at)))
+
+		if printed := time.UnixMicro(at); printed.After(r.came) {
+			r.late = append(r.late, time.Since(printed))
+		}
 	}
 
 	if len(b.Lines) > 0 && b.Cursor != b.Lines[len(b.Lines)-1].Cursor {

@@ -61,7 +61,7 @@ func cutting(t *testing.T, a *api, transport string, lines, perSecond int) {
 
 	for i := range records {
 		mine := rand.New(rand.NewPCG(rnd.Uint64(), rnd.Uint64()))
-		records[i] = &record{}
+		records[i] = &record{came: time.Now()}
 		v := &viewer{url: a.url, transport: transport, deployment: id, each: records[i].take, header: i == 1 && transport == eventStream}
 
 		viewers.Go(func() {
