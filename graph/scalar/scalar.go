@@ -32,11 +32,16 @@ func UnmarshalTime(v any) (time.Time, error) {
 	}
 
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+	if err != nil {
 		return time.Time{}, errors.New("a time is a string in RFC 3339, such as 2026-03-01T12:00:00Z")
 	}
 
-	return t.UTC().Truncate(time.Microsecond), nil
+	// No database takes more digits.
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}, errors.New("a time is of the years 1 to 9999 in UTC")
+	}
+
+	return t.Truncate(time.Microsecond), nil
 }
 
 // MarshalLabels writes labels.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -43,6 +44,10 @@ func (f *ServiceFilter) predicates() ([]predicate.Service, error) {
 		return nil, err
 	}
 
+	if err := cmp.Or(store.Sought("filter.owner", f.Owner), store.Sought("filter.search", f.Search)); err != nil {
+		return nil, err
+	}
+
 	where := []predicate.Service{service.ArchivedAtIsNil()}
 	if value(f.Archived) {
 		where[0] = service.ArchivedAtNotNil()
@@ -57,10 +62,6 @@ func (f *ServiceFilter) predicates() ([]predicate.Service, error) {
 	}
 
 	if search := value(f.Search); search != "" {
-		if !printable(search) {
-			return nil, fault.Invalid("filter.search", "want printable text")
-		}
-
 		where = append(where, service.Or(service.NameContainsFold(search), service.TitleContainsFold(search)))
 	}
 
@@ -98,6 +99,10 @@ func Environments(ctx context.Context, client *db.Client, filter *EnvironmentFil
 	}
 
 	if err := spec.ValidateLabels("filter.labels", filter.Labels); err != nil {
+		return nil, err
+	}
+
+	if err := store.Sought("filter.owner", filter.Owner); err != nil {
 		return nil, err
 	}
 

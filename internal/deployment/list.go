@@ -108,6 +108,10 @@ func (f *Filter) Predicates(ctx context.Context, client *db.Client) ([]predicate
 		where = append(where, deployment.CauseIn(f.Cause...))
 	}
 
+	if err := store.Sought("filter.actor", f.Actor); err != nil {
+		return nil, err
+	}
+
 	if f.Actor != nil {
 		where = append(where, deployment.ActorSubject(*f.Actor))
 	}
@@ -152,6 +156,10 @@ func (f *Filter) times() (where []predicate.Deployment) {
 
 func (f *Filter) services() (where []predicate.Service, err error) {
 	if err := spec.ValidateLabels("filter.labels", f.Labels); err != nil {
+		return nil, err
+	}
+
+	if err := store.Sought("filter.owner", f.Owner); err != nil {
 		return nil, err
 	}
 

@@ -104,7 +104,11 @@ func matrixColumns(ctx context.Context, client *db.Client, args MatrixArgs) ([]*
 	default:
 		var names, ids []string
 
-		for _, ref := range args.Environments {
+		for i, ref := range args.Environments {
+			if err := store.Sought(fmt.Sprintf("environments[%d]", i), &ref); err != nil {
+				return nil, err
+			}
+
 			if id.IsOf(ref, id.Environment) {
 				ids = append(ids, ref)
 			} else {
@@ -130,6 +134,10 @@ func matrixColumns(ctx context.Context, client *db.Client, args MatrixArgs) ([]*
 }
 
 func matrixRows(ctx context.Context, client *db.Client, args MatrixArgs) (*page.Page[*db.Service], error) {
+	if err := store.Sought("owner", args.Owner); err != nil {
+		return nil, err
+	}
+
 	where := []predicate.Service{service.ArchivedAtIsNil()}
 	if args.Owner != nil {
 		where = append(where, service.Owner(*args.Owner))
@@ -146,7 +154,11 @@ func matrixRows(ctx context.Context, client *db.Client, args MatrixArgs) (*page.
 	if args.Services != nil {
 		var names, ids []string
 
-		for _, ref := range args.Services {
+		for i, ref := range args.Services {
+			if err := store.Sought(fmt.Sprintf("services[%d]", i), &ref); err != nil {
+				return nil, err
+			}
+
 			if id.IsOf(ref, id.Service) {
 				ids = append(ids, ref)
 			} else {

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -68,6 +69,10 @@ func (f PlacementFilter) resolve(ctx context.Context, s *store.Store, client *db
 	p := &placed{store: s, at: at, filter: f}
 
 	if err := spec.ValidateLabels("filter.labels", f.Labels); err != nil {
+		return nil, err
+	}
+
+	if err := cmp.Or(store.Sought("filter.image", f.Image), store.Sought("filter.digest", f.Digest), store.Sought("filter.owner", f.Owner)); err != nil {
 		return nil, err
 	}
 

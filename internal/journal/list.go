@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -39,6 +40,10 @@ func (f *Filter) Predicates(ctx context.Context, client *db.Client) ([]predicate
 
 	if len(f.Types) > maxTypes {
 		return nil, fault.Invalid("filter.types", "want at most %d", maxTypes)
+	}
+
+	if err := f.sought(); err != nil {
+		return nil, err
 	}
 
 	var where, types []predicate.Event
@@ -81,6 +86,26 @@ func (f *Filter) Predicates(ctx context.Context, client *db.Client) ([]predicate
 	}
 
 	return where, nil
+}
+
+// sought refuses texts that no entry can hold.
+func (f *Filter) sought() error {
+	for i := range f.Types {
+		if err := store.Sought(fmt.Sprintf("filter.types[%d]", i), &f.Types[i]); err != nil {
+			return err
+		}
+	}
+
+	for _, text := range []struct {
+		field string
+		value *string
+	}{{"filter.subject", f.Subject}, {"filter.service", f.Service}, {"filter.actor", f.Actor}} {
+		if err := store.Sought(text.field, text.value); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 func serviceID(ctx context.Context, client *db.Client, ref string) (string, error) {

@@ -5,12 +5,35 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqljson"
 	"github.com/lib/pq"
+
+	"github.com/shiplog/shiplog/internal/fault"
 )
+
+// maxSought is the most bytes of a text that is looked for: SQLite takes no
+// pattern of more than 50,000.
+const maxSought = 4096
+
+// Sought refuses, with the field, a text that cannot be looked for in a
+// database; nil looks for nothing.
+func Sought(field string, text *string) error {
+	switch {
+	case text == nil:
+		return nil
+	case len(*text) > maxSought:
+		return fault.Invalid(field, "has %d bytes; accepted are at most %d", len(*text), maxSought)
+	case !utf8.ValidString(*text) || strings.ContainsFunc(*text, unicode.IsControl):
+		return fault.Invalid(field, "want printable text")
+	}
+
+	return nil
+}
 
 // AnyOf is a predicate: the column holds one of the values. Unlike a list of
 // parameters its text is the same for any number of values, so that it is

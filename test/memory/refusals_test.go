@@ -144,9 +144,10 @@ func refusals(t *testing.T, a *api, schema *ast.Schema) string {
 }
 
 // names reports whether the field of a refusal is that of the input, or of
-// what is in it or around it, or of what means nothing without it.
+// what is in it or around it, or of what means nothing without it or instead
+// of it.
 func names(field, path string) bool {
-	return field != "" && (within(field, path) || within(path, field) || path == "image" && field == "digest")
+	return field != "" && (within(field, path) || within(path, field) || path == "image" && field == "digest" || path == "catalogRef" && field == "name")
 }
 
 func within(inner, outer string) bool {
