@@ -271,7 +271,7 @@ func once[R any](ctx context.Context, s *store.Store, mutation string, key *stri
 }
 
 func nameTaken(noun, name string) error {
-	return fault.New(fault.Conflict, "there is a %s %q already", noun, name).At("name")
+	return fault.New(fault.Conflict, "the name %q is that of another %s", name, noun).At("name")
 }
 
 func labels(in map[string]string) map[string]string {

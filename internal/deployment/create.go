@@ -104,13 +104,25 @@ func (e *Engine) create(ctx context.Context, tx *store.Tx, r request) (*db.Deplo
 	return d, e.jobs.advance(ctx, tx, d.ServiceID, d.EnvironmentID)
 }
 
-// admit says what stands against the request.
-func (r request) admit(p *db.Placement) error {
+// inUse says whether service or environment is archived.
+func (r request) inUse() error {
 	switch {
 	case r.service.ArchivedAt != nil:
 		return fault.New(fault.Conflict, "service %s is archived", r.service.Name).At("service")
 	case r.environment.ArchivedAt != nil:
 		return fault.New(fault.Conflict, "environment %s is archived", r.environment.Name).At("environment")
+	}
+
+	return nil
+}
+
+// admit says what stands against the request.
+func (r request) admit(p *db.Placement) error {
+	if err := r.inUse(); err != nil {
+		return err
+	}
+
+	switch {
 	case r.environment.Edges.Target.Kind == target.KindEXTERNAL:
 		return fault.Invalid("environment", "somebody else deploys to %s: tell Shiplog with recordDeployment", r.environment.Name)
 	case r.version != nil && r.version.WorkloadDigest == nil && r.snapshotID == nil:

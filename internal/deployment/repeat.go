@@ -99,6 +99,11 @@ func (e *Engine) Rollback(ctx context.Context, in Rollback) (*Result, error) {
 			return r, err
 		}
 
+		// Before its deployments are looked for: it need not have any.
+		if err := r.inUse(); err != nil {
+			return r, err
+		}
+
 		source, err := r.rollbackTo(ctx, client, in.To)
 		if err != nil {
 			return r, err

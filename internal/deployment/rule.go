@@ -103,7 +103,7 @@ type ruled struct {
 }
 
 // PutRule creates a rule or changes it by its name. Errors: INVALID_INPUT
-// names the field; NOT_FOUND for an environment.
+// names the field; NOT_FOUND for an environment, CONFLICT for an archived target.
 func (e *Engine) PutRule(ctx context.Context, in PutRule) (*RuleResult, error) {
 	caller, err := access.From(ctx)
 	if err != nil {
@@ -193,6 +193,11 @@ func (in PutRule) row(ctx context.Context, tx *store.Tx) (*db.Rule, error) {
 	to, err := catalog.FindEnvironment(ctx, tx.Client, "targetEnvironment", in.TargetEnvironment)
 	if err != nil {
 		return nil, err
+	}
+
+	// One that is turned off may stay: nothing is decided by it.
+	if to.ArchivedAt != nil && (in.Enabled == nil || *in.Enabled) {
+		return nil, fault.New(fault.Conflict, "environment %s is archived", to.Name).At("targetEnvironment")
 	}
 
 	row := &db.Rule{

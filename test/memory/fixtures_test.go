@@ -16,6 +16,12 @@ type fixtures struct {
 	names map[string]string
 
 	archivedService, archivedEnvironment, deletedRule, failed, step, recorded string
+
+	// worked is a deployment that did, before the current one; acting changes
+	// an input so that it is done (states_test.go).
+	worked string
+	acting map[string]object
+	made   int
 }
 
 // identified is a thing with an id.
@@ -31,6 +37,8 @@ func newFixtures(t *testing.T, a *api) *fixtures {
 	for _, name := range []string{"subject", "archived"} {
 		ask[object](a, `mutation($n: String!) { createService(input: {name: $n}) { service { id } } }`, object{"n": name})
 	}
+
+	ask[object](a, `mutation { registerVersion(input: {service: "archived", version: "1.0.0", image: "registry.example/archived:1"}) { created } }`, nil)
 
 	f.archivedService = f.name("SERVICE", ask[struct{ ArchiveService struct{ Service identified } }](a,
 		`mutation { archiveService(input: {service: "archived"}) { service { id } } }`, nil).ArchiveService.Service.ID)

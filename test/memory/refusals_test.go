@@ -24,8 +24,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestRefusals gives every field of every mutation's input something bad of
 // each kind. No answer may be a fault of the program; each has a code of the
-// contract and names the field. All answers are in one golden file, the same
-// for both databases.
+// contract and names the field. Then come inputs that are good in themselves,
+// with the state of things against them. All answers are in one golden file, the
+// same for both databases; every mutation has one for each class of what may be
+// bad about its input.
 func TestRefusals(t *testing.T) {
 	schema := readSchema(t)
 	golden := filepath.Join("testdata", "refusals.golden")
@@ -93,12 +95,15 @@ func refusals(t *testing.T, a *api, schema *ast.Schema) string {
 		fixtures = newFixtures(t, a)
 		codes    = schema.Types["ErrorCode"].EnumValues
 		counted  = map[string]int{}
+		refused  = map[string]map[string]int{}
 		n        = 0
 	)
 
 	for _, mutation := range schema.Mutation.Fields {
 		document := documentFor(schema, mutation)
 		fmt.Fprintf(&text, "# %s\n", mutation.Name)
+
+		refused[mutation.Name] = map[string]int{}
 
 		good := fixtures.input(mutation.Name, "", n)
 		fmt.Fprintf(&text, "(good): %s\n", fixtures.tell(send(t, a, document, good)))
@@ -122,6 +127,10 @@ func refusals(t *testing.T, a *api, schema *ast.Schema) string {
 
 			counted[got.code()]++
 
+			if got.code() != "" {
+				refused[mutation.Name][classOf(c)]++
+			}
+
 			switch code := got.code(); {
 			case got.Status >= 500, code == "INTERNAL", code == "UNAVAILABLE":
 				t.Errorf("%s, %s: status %d", mutation.Name, line, got.Status)
@@ -137,6 +146,9 @@ func refusals(t *testing.T, a *api, schema *ast.Schema) string {
 			}
 		}
 	}
+
+	text.WriteString(refusedFor(t, a, fixtures, schema, refused))
+	complete(t, schema, refused)
 
 	t.Logf("%d bad inputs: %v", n, counted)
 
