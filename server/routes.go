@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,21 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
+// bounded ends the waiting for a body that is refused unread: net/http takes
+// some of it before it answers. Who reads a body sets its own time.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			deadline := time.Now().Add(bodyTimeout)
+			if err := http.NewResponseController(w).SetReadDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return // The connection is gone.
+			}
+		}
+
+		next.ServeHTTP(w, r)
+	})
+}
+
 // handlers are what the routes lead to.
 type handlers struct {
 	graphql  http.Handler
@@ -55,7 +71,7 @@ type handlers struct {
 
 func (h handlers) routes() http.Handler {
 	router := chi.NewRouter()
-	router.Use(numbered, secured)
+	router.Use(numbered, secured, bounded)
 
 	router.With(h.identity.middleware).Handle("/graphql", h.graphql)
 	router.Handle("/graphiql", h.graphiql)

@@ -19,6 +19,8 @@ const (
 	adoptEvery = 10 * time.Second
 	// headerTimeout bounds how long a request's header may take.
 	headerTimeout = 10 * time.Second
+	// bodyTimeout bounds how long a body may take that nobody reads.
+	bodyTimeout = 10 * time.Second
 	// idleTimeout ends connections that nobody uses.
 	idleTimeout = 2 * time.Minute
 )

@@ -129,17 +129,11 @@ func (h *Handler) readParams(w http.ResponseWriter, r *http.Request) (*graphql.R
 // readBody reads a body of application/json, uncompressed, within its limits.
 // Any other content type would let a foreign page send it without asking.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || name != typeJSON {
-		return nil, reject(http.StatusUnsupportedMediaType, "send Content-Type: %s", typeJSON)
-	}
+	if err := readable(r); err != nil {
+		// Else net/http waits for the body before it answers.
+		w.Header().Set("Connection", "close")
 
-	if charset, given := params["charset"]; given && !isUTF8(charset) {
-		return nil, reject(http.StatusUnsupportedMediaType, "send the body in UTF-8")
-	}
-
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, reject(http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
+		return nil, err
 	}
 
 	tooLarge := reject(http.StatusRequestEntityTooLarge,
@@ -178,6 +172,24 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 
 	return body, nil
+}
+
+// readable refuses a body by its headers.
+func readable(r *http.Request) error {
+	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || name != typeJSON {
+		return reject(http.StatusUnsupportedMediaType, "send Content-Type: %s", typeJSON)
+	}
+
+	if charset, given := params["charset"]; given && !isUTF8(charset) {
+		return reject(http.StatusUnsupportedMediaType, "send the body in UTF-8")
+	}
+
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return reject(http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
+	}
+
+	return nil
 }
 
 // reject answers a request that HTTP's rules refuse.
