@@ -204,7 +204,7 @@ func TestForeignForms(t *testing.T) {
 func TestBrokenRequestsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 
-	const token = "ghp_0123456789abcdefghijklmnop" //nolint:gosec // nobody's
+	const token = "ghp_0123456789abcdefghijklmnop"
 
 	a := start(t, "sqlite", "SHIPLOG_TOKEN=this-is-the-token-of-the-test")
 	bearer := []string{"Authorization", "Bearer this-is-the-token-of-the-test"}

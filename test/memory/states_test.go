@@ -140,7 +140,7 @@ func (f *fixtures) states(schema *ast.Schema, mutation *ast.FieldDefinition) []a
 		}
 	}
 
-	for _, a := range map[string][]against{
+	return append(all, map[string][]against{
 		"createService":     {{class: conflict, path: "name", what: "taken", input: input(object{"name": "subject"})}},
 		"createEnvironment": {{class: conflict, path: "name", what: "taken", input: input(object{"name": "here"})}},
 		"archiveService":    {{class: wrongState, path: "service", what: "with a deployment under way", input: input(object{"service": "busy"})}},
@@ -174,11 +174,7 @@ func (f *fixtures) states(schema *ast.Schema, mutation *ast.FieldDefinition) []a
 		},
 		"cancelDeployment": {{class: wrongState, path: "deployment", what: "that is over", input: input(nil)}},
 		"resolveStep":      {{class: wrongState, path: "step", what: "whose outcome is known", input: input(nil)}},
-	}[name] {
-		all = append(all, a)
-	}
-
-	return all
+	}[name]...)
 }
 
 // otherwise is a text of the input that may be another one.
