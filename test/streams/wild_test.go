@@ -79,7 +79,9 @@ func checkWild(t *testing.T, seen []line) {
 		{Text: "a\u2400b"},
 		{Text: "c\ufffd\ufffdd"},
 		{Text: colours},
-		{Text: "10%"}, {Text: "20%"}, {Text: "30%"},
+		{Text: "10%"},
+		{Text: "20%"},
+		{Text: "30%"},
 		{Text: "dos"},
 		{Text: noNewline},
 	}
