@@ -117,7 +117,7 @@ migration: go-version ## write the next migration of both databases: make migrat
 lint: go-version ## lint
 	@echo "linting (the first time builds golangci-lint, some minutes)"
 	@$(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@bin/golangci-lint run ./...
+	@bin/golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: bench
 bench: build ## measure beside limits and goals, some 8 minutes; ARGS="-only acting,… -databases sqlite -long"
