@@ -141,12 +141,23 @@ func (a *api) announce(r release, s released) registration {
 	}}).RegisterVersion
 }
 
-// together does something with each at the same time, and waits for all.
+// together does something with each, some at the same time, and waits for all:
+// more would only wait for the one writer of a file.
 func together[T any](all []T, do func(T)) {
+	const atOnce = 8
+
 	var group sync.WaitGroup
 
+	slots := make(chan struct{}, atOnce)
+
 	for _, v := range all {
-		group.Go(func() { do(v) })
+		slots <- struct{}{}
+
+		group.Go(func() {
+			defer func() { <-slots }()
+
+			do(v)
+		})
 	}
 
 	group.Wait()
