@@ -17,11 +17,21 @@ type Unit struct {
 	Environment string
 }
 
+// Place is where a deployment goes within a kind of target; zero where the
+// kind knows only one place.
+type Place struct {
+	// Connection names the cluster, Namespace is one in it.
+	Connection string
+	Namespace  string
+}
+
 // Act is one deployment as a deployer sees it. An act may be repeated, by the
 // same owner or by another one, at any time: what it applies arrives once.
 type Act struct {
 	Unit
 
+	// Place that the deployment was made for.
+	Place Place
 	// Deployment is the id of the deployment.
 	Deployment string
 	// Version is the id of the version, VersionName its name.
@@ -143,6 +153,13 @@ const (
 	NotReady    DiagnosisKind = "NOT_READY"
 	StartFailed DiagnosisKind = "START_FAILED"
 	TimedOut    DiagnosisKind = "TIMED_OUT"
+
+	ImageUnavailable DiagnosisKind = "IMAGE_UNAVAILABLE"
+	OutOfMemory      DiagnosisKind = "OUT_OF_MEMORY"
+	Unschedulable    DiagnosisKind = "UNSCHEDULABLE"
+	QuotaExceeded    DiagnosisKind = "QUOTA_EXCEEDED"
+	AdmissionRefused DiagnosisKind = "ADMISSION_REFUSED"
+	ReferenceMissing DiagnosisKind = "REFERENCE_MISSING"
 )
 
 // Diagnosis is the reason of a failed rollout.
@@ -151,6 +168,8 @@ type Diagnosis struct {
 	// Summary is one sentence; Advice says what to do next.
 	Summary string `json:"summary"`
 	Advice  string `json:"advice,omitempty"`
+	// Object it is about, as kind and name, where the target has objects.
+	Object string `json:"object,omitempty"`
 	// Container and Instance it happened in, where it is about one.
 	Container string `json:"container,omitempty"`
 	Instance  string `json:"instance,omitempty"`

@@ -1,8 +1,10 @@
 package deployertest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +23,7 @@ func testSupports(t *testing.T, o *owner) {
 			t.Errorf("refusal %v, want one that says %q", err, reason)
 		}
 
-		act := deployer.Act{Unit: o.unit, Deployment: "d1", Epoch: 1, Snapshot: snapshot, Digest: "sha256:x"}
+		act := deployer.Act{Unit: o.unit, Place: o.target.Place, Deployment: "d1", Epoch: 1, Snapshot: snapshot, Digest: "sha256:x"}
 		if _, err := o.Apply(t.Context(), act); err == nil {
 			t.Errorf("applies what it does not support (%s)", reason)
 		}
@@ -119,17 +121,22 @@ func testReplace(t *testing.T, o *owner) {
 func testRollback(t *testing.T, o *owner) {
 	good := o.act(t, "d1", 1, Serves, "a")
 	o.ready(t, good)
+	before := o.started(t, 2)
 
 	bad := o.act(t, "d2", 2, Crashes, "b")
 	o.apply(t, bad)
 
 	// Without abandoning what is under way: the old content is there still.
 	back := o.act(t, "d3", 3, Serves, "a")
-	if applied := o.ready(t, back); !applied.Unchanged {
-		t.Errorf("back to what runs: %+v, want unchanged", applied)
+	if applied := o.ready(t, back); applied.Unchanged == o.target.Converges {
+		t.Errorf("back to what runs: %+v, want unchanged: %t", applied, !o.target.Converges)
 	}
 
 	o.runs(t, good.Digest)
+
+	if after := o.started(t, 2); !slices.Equal(slices.Sorted(maps.Keys(after)), slices.Sorted(maps.Keys(before))) {
+		t.Errorf("what ran was started again: %v after %v", slices.Sorted(maps.Keys(after)), slices.Sorted(maps.Keys(before)))
+	}
 }
 
 func testCrashed(t *testing.T, o *owner) {
@@ -143,7 +150,7 @@ func testCrashed(t *testing.T, o *owner) {
 		t.Errorf("exit code %v, want %d", d.ExitCode, CrashCode)
 	}
 
-	if !slices.Contains(d.LastLines, "about to fail") {
+	if !slices.Contains(d.LastLines, cmp.Or(o.target.LastWords, "about to fail")) {
 		t.Errorf("last lines %q, want what it said", d.LastLines)
 	}
 
@@ -214,7 +221,7 @@ func testFenced(t *testing.T, o *owner) {
 	refuse()
 	o.runs(t, now.Digest)
 
-	gone := deployer.Act{Unit: o.unit, Deployment: "d3", Epoch: 6}
+	gone := o.undeploy("d3", 6)
 	o.ready(t, gone)
 	refuse()
 	o.runs(t, "")
@@ -290,7 +297,7 @@ func testHandedOver(t *testing.T, o *owner) {
 func testUndeploy(t *testing.T, o *owner) {
 	o.ready(t, o.act(t, "d1", 1, Serves, "a"))
 
-	gone := deployer.Act{Unit: o.unit, Deployment: "d2", Epoch: 2}
+	gone := o.undeploy("d2", 2)
 	o.ready(t, gone)
 	o.runs(t, "")
 
@@ -301,7 +308,7 @@ func testUndeploy(t *testing.T, o *owner) {
 	// Again, and by another deployment: nothing to do.
 	o.ready(t, gone)
 
-	again := deployer.Act{Unit: o.unit, Deployment: "d3", Epoch: 3}
+	again := o.undeploy("d3", 3)
 	if applied := o.ready(t, again); !applied.Unchanged {
 		t.Errorf("nothing to undeploy: %+v", applied)
 	}
@@ -379,7 +386,7 @@ func testRead(t *testing.T, o *owner) {
 
 	for key, lines := range by {
 		for i, text := range lines {
-			if want := fmt.Sprintf("line %d", i+1); text != want {
+			if want := fmt.Sprintf("line %d", i+1); text != want && !strings.HasPrefix(text, want+" ") {
 				t.Fatalf("%s: %q, want %q", key, text, want)
 			}
 		}
@@ -396,11 +403,20 @@ func testRead(t *testing.T, o *owner) {
 
 func testReadAfterEnd(t *testing.T, o *owner) {
 	o.ready(t, o.act(t, "d1", 1, Serves, "a"))
-	o.started(t, 2)
+	by := o.started(t, 2)
 	o.ready(t, o.act(t, "d2", 2, Serves, "b"))
-	o.ready(t, deployer.Act{Unit: o.unit, Deployment: "d3", Epoch: 3})
 
-	if by := o.started(t, 4); len(by) != 4 {
+	if o.target.Forgets {
+		by = o.startedBeside(t, 4, by)
+	}
+
+	o.ready(t, o.undeploy("d3", 3))
+
+	if !o.target.Forgets {
+		by = o.started(t, 4)
+	}
+
+	if len(by) != 4 {
 		t.Errorf("%d sources, want those of two deployments", len(by))
 	}
 }

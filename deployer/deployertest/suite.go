@@ -24,10 +24,10 @@ type Behaviour string
 
 // The behaviours that a target has to provide content for.
 const (
-	// Serves: becomes ready and writes the lines "line 1" to "line 50" when
-	// it starts, and none later by itself.
+	// Serves: becomes ready and writes lines that begin with "line 1" to
+	// "line 50" when it starts, and none later by itself.
 	Serves Behaviour = "SERVES"
-	// Crashes: writes "about to fail" and ends with exit code 3 each time.
+	// Crashes: writes its last words and ends with exit code 3 each time.
 	Crashes Behaviour = "CRASHES"
 	// NeverReady: runs, but is not ready; its start-up limit is short.
 	NeverReady Behaviour = "NEVER_READY"
@@ -48,6 +48,18 @@ type Target struct {
 	// Content gives a snapshot with the behaviour, of two instances;
 	// contents of different revisions differ.
 	Content func(t *testing.T, b Behaviour, revision string) *spec.Snapshot
+	// Place of the unit, where the kind of target has several.
+	Place deployer.Place
+	// LastWords is what a content that Crashes says at its end; "about to
+	// fail" when empty.
+	LastWords string
+	// Converges: one declaration a unit is brought about, so that going back
+	// to a content that still runs beside another one is a change, although
+	// nothing is restarted for it.
+	Converges bool
+	// Forgets: output is gone with its instance, so that only what was read
+	// in time is there.
+	Forgets bool
 	// Refused are snapshots that Supports has to refuse, by a part of the
 	// reason.
 	Refused map[string]*spec.Snapshot
@@ -115,9 +127,14 @@ func (o *owner) act(t *testing.T, deployment string, epoch int64, b Behaviour, r
 	snapshot := o.target.Content(t, b, revision)
 
 	return deployer.Act{
-		Unit: o.unit, Deployment: deployment, Version: "version_" + revision, VersionName: revision,
+		Unit: o.unit, Place: o.target.Place, Deployment: deployment, Version: "version_" + revision, VersionName: revision,
 		Epoch: epoch, Snapshot: snapshot, Digest: DigestOf(t, snapshot),
 	}
+}
+
+// undeploy is the act that removes everything.
+func (o *owner) undeploy(deployment string, epoch int64) deployer.Act {
+	return deployer.Act{Unit: o.unit, Place: o.target.Place, Deployment: deployment, Epoch: epoch}
 }
 
 // DigestOf gives a digest that is good enough for tests.
@@ -317,11 +334,24 @@ func (o *owner) all(t *testing.T, after map[string]int64, limit int) []deployer.
 func (o *owner) started(t *testing.T, sources int) map[string][]string {
 	t.Helper()
 
+	return o.startedBeside(t, sources, map[string][]string{})
+}
+
+// startedBeside is started beside what was read before.
+func (o *owner) startedBeside(t *testing.T, sources int, before map[string][]string) map[string][]string {
+	t.Helper()
+
 	var by map[string][]string
 
 	o.eventually(t, func() error {
-		by = map[string][]string{}
-		for _, l := range o.all(t, map[string]int64{}, 1000) {
+		by = maps.Clone(before)
+		after := map[string]int64{}
+
+		for _, l := range o.all(t, after, 1000) {
+			if before[l.Source.Key] != nil {
+				continue
+			}
+
 			if strings.HasPrefix(l.Text, "line ") {
 				by[l.Source.Key] = append(by[l.Source.Key], l.Text)
 			}

@@ -74,7 +74,7 @@ func (e *Engine) further(ctx context.Context, held *store.Held, d *db.Deployment
 func actOf(held *store.Held, d *db.Deployment, p planned) deployer.Act {
 	act := deployer.Act{
 		Unit:       deployer.Unit{Service: d.Edges.Service.Name, Environment: d.Edges.Environment.Name},
-		Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest, Binding: p.binding,
+		Deployment: d.ID, Epoch: held.Epoch, Snapshot: p.snapshot, Digest: p.digest, Binding: p.binding, Connection: value(d.Edges.Target.Connection),
 	}
 	if v := d.Edges.Version; v != nil {
 		act.Version, act.VersionName = v.ID, v.Name

@@ -1,0 +1,141 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/shiplog/shiplog/deployer"
+	"github.com/shiplog/shiplog/internal/fault"
+)
+
+// Deployer runs snapshots in the namespaces of clusters.
+type Deployer struct {
+	config   Config
+	clusters map[string]*cluster
+
+	mu sync.Mutex
+	// looks are the last looks at rollouts under way, by unit.
+	looks map[deployer.Unit]look
+	// written are the anchors as this process last wrote them, which the
+	// watch may not have seen yet.
+	written map[deployer.Unit]anchored
+	// wakes are the channels of Wake that live.
+	wakes map[*wakes]bool
+}
+
+var _ deployer.Deployer = (*Deployer)(nil)
+
+// New makes a deployer. It reads the kubeconfig files and talks to nobody.
+func New(config Config) (*Deployer, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+
+	d := &Deployer{
+		config: config.withDefaults(), clusters: map[string]*cluster{},
+		looks: map[deployer.Unit]look{}, written: map[deployer.Unit]anchored{}, wakes: map[*wakes]bool{},
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(config.Connections)) {
+		c, err := newCluster(name, config.Connections[name], d.config, d.changed)
+		if err != nil {
+			return nil, err
+		}
+
+		d.clusters[name] = c
+	}
+
+	return d, nil
+}
+
+// Close ends what watches the clusters, and waits for it.
+func (d *Deployer) Close() {
+	for _, c := range d.clusters {
+		c.watch.close()
+	}
+}
+
+// dnsLabel is what names of units and connections are.
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func validUnit(u deployer.Unit) error {
+	if !dnsLabel.MatchString(u.Environment) {
+		return fault.Invalid("environment", "the environment's name %q is not a DNS label", u.Environment)
+	}
+
+	if !dnsLabel.MatchString(u.Service) {
+		return fault.Invalid("service", "the service's name %q is not a DNS label", u.Service)
+	}
+
+	return nil
+}
+
+// site is a unit in its place.
+type site struct {
+	deployer.Unit
+	*cluster
+
+	namespace string
+}
+
+// at gives where an act goes.
+func (d *Deployer) at(act deployer.Act) (site, error) {
+	if err := validUnit(act.Unit); err != nil {
+		return site{}, err
+	}
+
+	c, ok := d.clusters[act.Place.Connection]
+	if !ok {
+		return site{}, fault.Invalid("target.connection", "this server has no connection %q; it has %s", act.Place.Connection, d.named())
+	}
+
+	if !dnsLabel.MatchString(act.Place.Namespace) {
+		return site{}, fault.Invalid("target.namespace", "%q is not the name of a namespace", act.Place.Namespace)
+	}
+
+	return site{Unit: act.Unit, cluster: c, namespace: act.Place.Namespace}, nil
+}
+
+func (d *Deployer) named() string {
+	if len(d.clusters) == 0 {
+		return "none"
+	}
+
+	return strings.Join(slices.Sorted(maps.Keys(d.clusters)), ", ")
+}
+
+// errNotApplied: Rollout was asked for an act that has not been applied, or
+// that another one has followed.
+var errNotApplied = errors.New("the unit is another deployment's; apply the act first")
+
+// fence refuses an act of an owner who has been replaced.
+func (a *anchor) fence(act deployer.Act) error {
+	if act.Epoch < a.Epoch {
+		return fmt.Errorf("epoch %d after %d: %w", act.Epoch, a.Epoch, deployer.ErrFenced)
+	}
+
+	return nil
+}
+
+// Units lists what is anchored in the clusters that can be reached.
+func (d *Deployer) Units(ctx context.Context) ([]deployer.Unit, error) {
+	all, err := d.anchors(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	var units []deployer.Unit
+	for u, a := range all {
+		if !a.anchor.empty() {
+			units = append(units, u)
+		}
+	}
+
+	return units, nil
+}

@@ -1,0 +1,43 @@
+// Package kubernetes deploys to Kubernetes clusters. It is the only room that
+// knows client-go.
+//
+// # The anchor
+//
+// A unit has one ConfigMap in its namespace, shiplog.ENVIRONMENT.SERVICE, that
+// says who acted last, what is wanted, what was there before and what may be
+// there at all (the inventory). It is claimed by compare-and-swap on its
+// resourceVersion before the first write of an act, and read and claimed again
+// by whoever goes on. It outlives what it anchors, so that an owner who was
+// replaced is refused after an undeploy, too.
+//
+// # Why an owner who was replaced writes nothing
+//
+// An act first asks the server to try everything (a dry run), which gives the
+// resourceVersion of every object that is there. Then it claims the anchor as
+// it was before the dry run; then it writes every object on the condition of
+// its resourceVersion, and looks at the anchor before it makes one that was
+// not there. Whoever takes over claims the anchor before its first write, so
+// the claim or the condition of an earlier owner fails, however long it slept
+// in between.
+//
+// # Contents
+//
+// The anchor keeps the objects of two contents, compressed: the one that is
+// wanted and the one that was last ready as a whole, which is what Abandon goes
+// back to. Nothing on objects or pods tells one deployment from another;
+// which pods are of which content is known by the revision (the ReplicaSet's or
+// ControllerRevision's hash) that the rollout writes into the anchor.
+//
+// # Field managers
+//
+// Objects are applied as shiplog/SERVICE/ENVIRONMENT. A field that a person has
+// changed by hand (managers that begin with kubectl) is taken back, and the
+// deployment's log says from whom; a field that anybody else owns is a refusal
+// that names the owner.
+//
+// # Goroutines
+//
+// A cluster's watch starts with its first use and ends with Close, which waits
+// for it. Handlers of the watch never block: they mark units in a set that
+// Wake's channels are fed from, so pending wakes are bounded by units.
+package kubernetes
