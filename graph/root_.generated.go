@@ -1038,6 +1038,18 @@ enum DiagnosisKind {
   START_FAILED
   "Nothing conclusive in time."
   TIMED_OUT
+  "An image cannot be pulled."
+  IMAGE_UNAVAILABLE
+  "It was killed for using more memory than it may."
+  OUT_OF_MEMORY
+  "No node takes its pods."
+  UNSCHEDULABLE
+  "A quota leaves no room for it."
+  QUOTA_EXCEEDED
+  "The cluster's admission refuses its pods."
+  ADMISSION_REFUSED
+  "It refers to a Secret, ConfigMap or the like that is not there."
+  REFERENCE_MISSING
 }
 
 "The reason of a failure, with what to look at."
@@ -1048,6 +1060,8 @@ type Diagnosis {
   summary: String!
   "What to do next."
   advice: String
+  "The object that it is about, as kind and name (` + "`" + `Deployment/hello` + "`" + `), for KUBERNETES."
+  object: String
   "The container."
   container: String
   "The instance."
@@ -2668,6 +2682,8 @@ func (ec *executionContext) childFields_Diagnosis(ctx context.Context, field gra
 		return ec.fieldContext_Diagnosis_summary(ctx, field)
 	case "advice":
 		return ec.fieldContext_Diagnosis_advice(ctx, field)
+	case "object":
+		return ec.fieldContext_Diagnosis_object(ctx, field)
 	case "container":
 		return ec.fieldContext_Diagnosis_container(ctx, field)
 	case "instance":

@@ -4203,6 +4203,29 @@ func (ec *executionContext) fieldContext_Diagnosis_advice(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Diagnosis", field, false, false, "String")
 }
 
+func (ec *executionContext) _Diagnosis_object(ctx context.Context, field graphql.CollectedField, obj *deployer.Diagnosis) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diagnosis_object(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Object, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Diagnosis_object(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Diagnosis", field, false, false, "String")
+}
+
 func (ec *executionContext) _Diagnosis_container(ctx context.Context, field graphql.CollectedField, obj *deployer.Diagnosis) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16277,6 +16300,11 @@ func (ec *executionContext) _Diagnosis(ctx context.Context, sel ast.SelectionSet
 			}
 		case "advice":
 			out.Values[i] = ec._Diagnosis_advice(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "object":
+			out.Values[i] = ec._Diagnosis_object(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/deployer/external"
+	"github.com/shiplog/shiplog/deployer/kubernetes"
 	"github.com/shiplog/shiplog/deployer/process"
 	"github.com/shiplog/shiplog/ent/db/target"
 	"github.com/shiplog/shiplog/graph"
@@ -45,6 +48,7 @@ type rooms struct {
 	leases    *store.Leases
 	refusals  *access.Refusals
 	processes *process.Deployer // nil without dev
+	clusters  *kubernetes.Deployer
 	engine    *deployment.Engine
 	catalog   *catalog.Catalog
 	observers []*observe.Observer
@@ -89,6 +93,7 @@ func build(ctx context.Context, c Config, log *slog.Logger) (_ *rooms, err error
 
 	defer func() {
 		if err != nil {
+			r.clusters.Close()
 			err = errors.Join(err, r.store.Close())
 		}
 	}()
@@ -126,7 +131,7 @@ func build(ctx context.Context, c Config, log *slog.Logger) (_ *rooms, err error
 		return nil, err
 	}
 
-	r.catalog = catalog.New(r.store, r.engine)
+	r.catalog = catalog.New(r.store, r.engine, slices.Sorted(maps.Keys(c.Connections))...)
 
 	return r, r.front()
 }
@@ -134,6 +139,13 @@ func build(ctx context.Context, c Config, log *slog.Logger) (_ *rooms, err error
 // deployers makes the deployers and their observers.
 func (r *rooms) deployers(ctx context.Context) (map[spec.TargetKind]deployer.Deployer, error) {
 	all := map[spec.TargetKind]deployer.Deployer{spec.TargetExternal: external.New()}
+
+	if len(r.config.Connections) > 0 {
+		if err := r.reach(all); err != nil {
+			return nil, err
+		}
+	}
+
 	if !r.config.Dev {
 		return all, nil
 	}
@@ -157,6 +169,33 @@ func (r *rooms) deployers(ctx context.Context) (map[spec.TargetKind]deployer.Dep
 	}))
 
 	return all, nil
+}
+
+// reach makes the deployer for clusters and its observer.
+func (r *rooms) reach(all map[spec.TargetKind]deployer.Deployer) error {
+	connections := map[string]kubernetes.Connection{}
+
+	for name, setting := range r.config.Connections {
+		connection, err := kubernetes.ParseConnection(setting)
+		if err != nil {
+			return fmt.Errorf("connection %s: %w", name, err)
+		}
+
+		connections[name] = connection
+	}
+
+	clusters, err := kubernetes.New(kubernetes.Config{Connections: connections, Logger: r.log})
+	if err != nil {
+		return err
+	}
+
+	r.clusters = clusters
+	all[spec.TargetKubernetes] = clusters
+	r.observers = append(r.observers, observe.New(r.store, r.hub, r.logs, r.leases, observe.Config{
+		Kind: target.KindKUBERNETES, Target: clusters, Runtime: r.config.RuntimeLogs, Logger: r.log,
+	}))
+
+	return nil
 }
 
 // front makes what requests meet.

@@ -30,6 +30,9 @@ type Config struct {
 	Dev bool
 	// StopProcesses ends what PROCESS targets run when the server ends.
 	StopProcesses bool
+	// Connections of KUBERNETES targets by name: "in-cluster", or
+	// KUBECONFIG[#CONTEXT].
+	Connections map[string]string
 	// RuntimeLogs is how long output is taken after a success, 10 minutes.
 	RuntimeLogs time.Duration
 	// PingInterval is how often streams are shown to be alive, 15 seconds: a

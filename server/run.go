@@ -53,7 +53,10 @@ func Run(ctx context.Context, c Config, ready func(url string)) error {
 		return errors.Join(err, listener.Close())
 	}
 
-	return errors.Join(r.serve(ctx, listener, ready), r.store.Close())
+	err = r.serve(ctx, listener, ready)
+	r.clusters.Close()
+
+	return errors.Join(err, r.store.Close())
 }
 
 // Migrate brings the database up to date and says on out what it did.

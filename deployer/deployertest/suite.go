@@ -3,6 +3,7 @@
 package deployertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -48,6 +49,9 @@ type Target struct {
 	// Content gives a snapshot with the behaviour, of two instances;
 	// contents of different revisions differ.
 	Content func(t *testing.T, b Behaviour, revision string) *spec.Snapshot
+	// Environment of the unit, "dev" when empty: targets that see each other
+	// need units of their own.
+	Environment string
 	// Place of the unit, where the kind of target has several.
 	Place deployer.Place
 	// LastWords is what a content that Crashes says at its end; "about to
@@ -100,7 +104,7 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 			target := open(t)
 			part(t, &owner{
 				target: target, Deployer: target.Open(t),
-				unit: deployer.Unit{Service: "hello", Environment: "dev"},
+				unit: deployer.Unit{Service: "hello", Environment: cmp.Or(target.Environment, "dev")},
 			})
 		})
 	}

@@ -27,6 +27,10 @@ type Deployer struct {
 	written map[deployer.Unit]anchored
 	// wakes are the channels of Wake that live.
 	wakes map[*wakes]bool
+	// tails follow the runs of containers, by prefix.
+	tails  map[string]*tail
+	closed bool
+	wg     sync.WaitGroup
 }
 
 var _ deployer.Deployer = (*Deployer)(nil)
@@ -39,7 +43,7 @@ func New(config Config) (*Deployer, error) {
 
 	d := &Deployer{
 		config: config.withDefaults(), clusters: map[string]*cluster{},
-		looks: map[deployer.Unit]look{}, written: map[deployer.Unit]anchored{}, wakes: map[*wakes]bool{},
+		looks: map[deployer.Unit]look{}, written: map[deployer.Unit]anchored{}, wakes: map[*wakes]bool{}, tails: map[string]*tail{},
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(config.Connections)) {
@@ -54,11 +58,26 @@ func New(config Config) (*Deployer, error) {
 	return d, nil
 }
 
-// Close ends what watches the clusters, and waits for it.
+// Close ends what watches the clusters, and waits for it. A nil deployer has
+// nothing to end.
 func (d *Deployer) Close() {
+	if d == nil {
+		return
+	}
+
+	d.mu.Lock()
+	d.closed = true
+
+	for _, t := range d.tails {
+		t.cancel()
+	}
+	d.mu.Unlock()
+
 	for _, c := range d.clusters {
 		c.watch.close()
 	}
+
+	d.wg.Wait()
 }
 
 // dnsLabel is what names of units and connections are.

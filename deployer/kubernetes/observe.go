@@ -88,18 +88,6 @@ func runningOf(o metav1.Object) (running, bool) {
 // contents groups the pods by the content that they are of, and says how many
 // there are to be. It is pure.
 func contents(a *anchor, pods []*corev1.Pod, workloads []running) []deployer.Content {
-	known := map[string]*content{}
-
-	for _, c := range []*content{a.Stable, a.Target} {
-		if c != nil {
-			for _, w := range c.Workloads {
-				known[w.Revision] = c
-			}
-		}
-	}
-
-	delete(known, "") // not found yet
-
 	var groups []*group
 
 	if a.Target != nil {
@@ -109,18 +97,7 @@ func contents(a *anchor, pods []*corev1.Pod, workloads []running) []deployer.Con
 	}
 
 	for _, p := range pods {
-		revision := revisionOfPod(p)
-		c := known[revision]
-
-		if c == nil && a.Verdict == "" && a.Target != nil && !p.CreationTimestamp.Time.Before(a.Since.Truncate(time.Second)) {
-			c = a.Target // its rollout has not found the revision yet
-		}
-
-		if c == nil && p.Labels[labelTemplate] == "" && p.Labels[labelController] == "" {
-			c = labelled(a, p) // a run of a CronJob, or an operator's pod
-		}
-
-		g := groupOf(&groups, c, revision, p)
+		g := groupOf(&groups, contentOfPod(a, p), revisionOfPod(p), p)
 		g.add(p)
 	}
 
@@ -130,6 +107,33 @@ func contents(a *anchor, pods []*corev1.Pod, workloads []running) []deployer.Con
 	}
 
 	return found
+}
+
+// contentOfPod gives the content that a pod was made for; nil for one that
+// somebody else has made or changed.
+func contentOfPod(a *anchor, p *corev1.Pod) *content {
+	revision := revisionOfPod(p)
+
+	for _, c := range []*content{a.Target, a.Stable} {
+		if c == nil {
+			continue
+		}
+
+		for _, w := range c.Workloads {
+			if w.Revision == revision {
+				return c
+			}
+		}
+	}
+
+	switch {
+	case a.Verdict == "" && a.Target != nil && !p.CreationTimestamp.Time.Before(a.Since.Truncate(time.Second)):
+		return a.Target // its rollout has not found the revision yet
+	case p.Labels[labelTemplate] == "" && p.Labels[labelController] == "":
+		return labelled(a, p) // a run of a CronJob, or an operator's pod
+	default:
+		return nil
+	}
 }
 
 // labelled gives the content whose version's label a pod carries.

@@ -24,13 +24,14 @@ type Decider interface {
 
 // Catalog is the room.
 type Catalog struct {
-	store   *store.Store
-	decider Decider
+	store       *store.Store
+	decider     Decider
+	connections []string
 }
 
-// New makes the catalog.
-func New(s *store.Store, decider Decider) *Catalog {
-	return &Catalog{store: s, decider: decider}
+// New makes the catalog. Targets of clusters name one of the connections.
+func New(s *store.Store, decider Decider, connections ...string) *Catalog {
+	return &Catalog{store: s, decider: decider, connections: connections}
 }
 
 // source is what the journal says that catalogue changes come through.

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -63,6 +64,20 @@ func validNamespace(field, namespace string) error {
 	return nil
 }
 
+// reaches refuses a target of a connection that this server does not have.
+func (c *Catalog) reaches(t *Target) error {
+	if t == nil || t.Kind != target.KindKUBERNETES || slices.Contains(c.connections, value(t.Connection)) {
+		return nil
+	}
+
+	accepted := "this server has no connections; give it one (--connection)"
+	if len(c.connections) > 0 {
+		accepted = "accepted are " + strings.Join(c.connections, ", ")
+	}
+
+	return fault.Invalid("target.connection", "is %q, which is no connection of this server; %s", *t.Connection, accepted)
+}
+
 // Namespace fills the names into a target's namespace.
 func Namespace(template, service, environment string) string {
 	return strings.NewReplacer("{service}", service, "{environment}", environment).Replace(template)
@@ -106,7 +121,7 @@ type CreateEnvironmentResult struct{ Environment *db.Environment }
 // CreateEnvironment creates an environment. Errors: CONFLICT when the name is
 // in use.
 func (c *Catalog) CreateEnvironment(ctx context.Context, in CreateEnvironment) (*CreateEnvironmentResult, error) {
-	if err := in.Validate(); err != nil {
+	if err := first(in.Validate(), c.reaches(&in.Target)); err != nil {
 		return nil, err
 	}
 
@@ -219,7 +234,7 @@ type EnvironmentResult struct {
 // it is archived, or when its target is to change while something is under
 // way there.
 func (c *Catalog) UpdateEnvironment(ctx context.Context, in UpdateEnvironment) (*EnvironmentResult, error) {
-	if err := in.Validate(); err != nil {
+	if err := first(in.Validate(), c.reaches(in.Target)); err != nil {
 		return nil, err
 	}
 

@@ -27,6 +27,8 @@ type ServeOptions struct {
 	// Dev opens the server to everybody on this machine and allows PROCESS
 	// targets.
 	Dev bool
+	// Connections of KUBERNETES targets by name.
+	Connections map[string]string
 	// StopProcesses ends the processes that were deployed when the server
 	// ends; otherwise they run on and the next server adopts them.
 	StopProcesses bool

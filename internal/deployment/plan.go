@@ -103,6 +103,10 @@ func hint(kind spec.TargetKind) string {
 		return ": start it with --dev"
 	}
 
+	if kind == spec.TargetKubernetes {
+		return ": give it a connection"
+	}
+
 	return ""
 }
 

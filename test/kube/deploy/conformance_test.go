@@ -1,4 +1,4 @@
-package kubernetes
+package deploy
 
 import (
 	"encoding/json"
@@ -24,9 +24,10 @@ func TestConformance(t *testing.T) {
 		namespace := b.namespace(t)
 
 		return deployertest.Target{
-			Open:    func(t *testing.T) deployer.Deployer { t.Helper(); return b.open(t) },
-			Content: b.content,
-			Place:   deployer.Place{Connection: "test", Namespace: namespace},
+			Open:        func(t *testing.T) deployer.Deployer { t.Helper(); return b.open(t) },
+			Content:     b.content,
+			Environment: namespace,
+			Place:       deployer.Place{Connection: "test", Namespace: namespace},
 			Refused: map[string]*spec.Snapshot{
 				"there is no object": {Target: spec.TargetKubernetes},
 				"does not know the object Process/hello": {Target: spec.TargetProcess, Objects: map[string]json.RawMessage{
@@ -51,7 +52,7 @@ func (b bench) content(t *testing.T, behaviour deployertest.Behaviour, revision 
 		return snapshot(t, b.app(nil, map[string]string{"VERSION": revision, "CRASH_AFTER": "100ms", "EXIT_CODE": "3", "READY_AFTER": "never"}))
 	case deployertest.NeverReady:
 		return snapshot(t, b.app(func(spec, _ object) {
-			spec["progressDeadlineSeconds"] = 5
+			spec["progressDeadlineSeconds"] = 15 // the pods have to be there before
 		}, map[string]string{"VERSION": revision, "READY_AFTER": "never"}))
 	default:
 		return snapshot(t, b.app(func(_, container object) {

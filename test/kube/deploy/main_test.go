@@ -1,9 +1,12 @@
-package kubernetes
+// Package deploy tries the Kubernetes deployer on a real cluster.
+package deploy
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +15,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/shiplog/shiplog/deployer"
+	"github.com/shiplog/shiplog/deployer/kubernetes"
 	"github.com/shiplog/shiplog/internal/spec"
-	testcluster "github.com/shiplog/shiplog/test/cluster"
+	"github.com/shiplog/shiplog/test/cluster"
 )
 
 func TestMain(m *testing.M) {
@@ -27,13 +31,13 @@ func TestMain(m *testing.M) {
 
 // bench is the cluster that tests run on, with the image of their application.
 type bench struct {
-	*testcluster.Cluster
+	*cluster.Cluster
 
 	image string
 }
 
 var theBench = sync.OnceValues(func() (bench, error) {
-	c, err := testcluster.Connect()
+	c, err := cluster.Connect()
 	if err != nil {
 		return bench{}, err
 	}
@@ -47,10 +51,10 @@ var theBench = sync.OnceValues(func() (bench, error) {
 })
 
 // open gives one more deployer for the cluster, closed with the test.
-func (b bench) open(t *testing.T) *Deployer {
+func (b bench) open(t *testing.T) *kubernetes.Deployer {
 	t.Helper()
 
-	d, err := New(Config{Connections: map[string]Connection{"test": {Kubeconfig: b.Kubeconfig}}})
+	d, err := kubernetes.New(kubernetes.Config{Connections: map[string]kubernetes.Connection{"test": {Kubeconfig: b.Kubeconfig}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +102,8 @@ type object = map[string]any
 // app is a Deployment of the test application, with the changes made.
 func (b bench) app(change func(spec, container object), env map[string]string) object {
 	var variables []any
-	for name, value := range env {
-		variables = append(variables, object{"name": name, "value": value})
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		variables = append(variables, object{"name": name, "value": env[name]})
 	}
 
 	labels := object{"app": "hello", spec.LabelService: "hello"}
