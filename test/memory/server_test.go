@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -40,6 +41,14 @@ func each(t *testing.T, test func(t *testing.T, a *api)) {
 	}
 }
 
+const nowhere = `apiVersion: v1
+kind: Config
+current-context: nowhere
+contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody}}]
+clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: nobody, user: {}}]
+`
+
 // serve runs a server on a fresh database until the test ends.
 func serve(t testing.TB, dialect string, statement func(ctx context.Context, query string, took time.Duration, err error)) *api {
 	t.Helper()
@@ -49,8 +58,15 @@ func serve(t testing.TB, dialect string, statement func(ctx context.Context, que
 		t.Fatal(err)
 	}
 
+	// A cluster that never answers: the memory needs none.
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, []byte(nowhere), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
 	config := server.Config{
-		Listen: "127.0.0.1:0", Database: storetest.URL(t, dialect), Data: t.TempDir(), Dev: true, StopProcesses: true,
+		Connections: map[string]string{"cluster": kubeconfig},
+		Listen:      "127.0.0.1:0", Database: storetest.URL(t, dialect), Data: t.TempDir(), Dev: true, StopProcesses: true,
 		Program: []string{program}, Log: t.Output(), Statement: statement, Version: "test",
 	}
 
