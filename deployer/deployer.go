@@ -17,21 +17,14 @@ type Unit struct {
 	Environment string
 }
 
-// Place is where a deployment goes within a kind of target; zero where the
-// kind knows only one place.
-type Place struct {
-	// Connection names the cluster, Namespace is one in it.
-	Connection string
-	Namespace  string
-}
-
 // Act is one deployment as a deployer sees it. An act may be repeated, by the
 // same owner or by another one, at any time: what it applies arrives once.
 type Act struct {
 	Unit
 
-	// Place that the deployment was made for.
-	Place Place
+	// Connection names the cluster that it goes to, for targets that have
+	// several; "" for the others.
+	Connection string
 	// Deployment is the id of the deployment.
 	Deployment string
 	// Version is the id of the version, VersionName its name.

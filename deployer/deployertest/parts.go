@@ -23,7 +23,9 @@ func testSupports(t *testing.T, o *owner) {
 			t.Errorf("refusal %v, want one that says %q", err, reason)
 		}
 
-		act := deployer.Act{Unit: o.unit, Place: o.target.Place, Deployment: "d1", Epoch: 1, Snapshot: snapshot, Digest: "sha256:x"}
+		act := o.placed("d1", 1)
+		act.Snapshot, act.Digest = snapshot, "sha256:x"
+
 		if _, err := o.Apply(t.Context(), act); err == nil {
 			t.Errorf("applies what it does not support (%s)", reason)
 		}

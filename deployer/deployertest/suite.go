@@ -52,8 +52,9 @@ type Target struct {
 	// Environment of the unit, "dev" when empty: targets that see each other
 	// need units of their own.
 	Environment string
-	// Place of the unit, where the kind of target has several.
-	Place deployer.Place
+	// Connection and Namespace of the unit, where the kind of target has
+	// several.
+	Connection, Namespace string
 	// LastWords is what a content that Crashes says at its end; "about to
 	// fail" when empty.
 	LastWords string
@@ -130,15 +131,24 @@ func (o *owner) act(t *testing.T, deployment string, epoch int64, b Behaviour, r
 
 	snapshot := o.target.Content(t, b, revision)
 
-	return deployer.Act{
-		Unit: o.unit, Place: o.target.Place, Deployment: deployment, Version: "version_" + revision, VersionName: revision,
-		Epoch: epoch, Snapshot: snapshot, Digest: DigestOf(t, snapshot),
-	}
+	act := o.placed(deployment, epoch)
+	act.Version, act.VersionName, act.Snapshot, act.Digest = "version_"+revision, revision, snapshot, DigestOf(t, snapshot)
+	act.Binding.Version = revision
+
+	return act
 }
 
 // undeploy is the act that removes everything.
 func (o *owner) undeploy(deployment string, epoch int64) deployer.Act {
-	return deployer.Act{Unit: o.unit, Place: o.target.Place, Deployment: deployment, Epoch: epoch}
+	return o.placed(deployment, epoch)
+}
+
+// placed is an act of nothing, at its place.
+func (o *owner) placed(deployment string, epoch int64) deployer.Act {
+	return deployer.Act{
+		Unit: o.unit, Deployment: deployment, Epoch: epoch, Connection: o.target.Connection,
+		Binding: spec.Binding{Namespace: o.target.Namespace, Environment: o.unit.Environment},
+	}
 }
 
 // DigestOf gives a digest that is good enough for tests.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/shiplog/shiplog/deployer"
+	"github.com/shiplog/shiplog/internal/fault"
 )
 
 // Abandon goes back to the content that was last ready as a whole, or to
@@ -22,7 +23,13 @@ func (d *Deployer) Abandon(ctx context.Context, act deployer.Act) (deployer.Left
 	case err != nil:
 		return deployer.Left{}, err
 	case a.version == "":
-		return deployer.Left{Message: "nothing was there"}, nil
+		// An earlier owner who comes too late has to meet the epoch.
+		err := d.advance(ctx, &a, act)
+		if fault.Is(err, fault.InvalidInput) {
+			err = nil // without the namespace he can write nothing
+		}
+
+		return deployer.Left{Message: "nothing was there"}, err
 	}
 
 	if err := a.fence(act); err != nil {

@@ -109,16 +109,16 @@ func (d *Deployer) at(act deployer.Act) (site, error) {
 		return site{}, err
 	}
 
-	c, ok := d.clusters[act.Place.Connection]
+	c, ok := d.clusters[act.Connection]
 	if !ok {
-		return site{}, fault.Invalid("target.connection", "this server has no connection %q; it has %s", act.Place.Connection, d.named())
+		return site{}, fault.Invalid("target.connection", "this server has no connection %q; it has %s", act.Connection, d.named())
 	}
 
-	if !dnsLabel.MatchString(act.Place.Namespace) {
-		return site{}, fault.Invalid("target.namespace", "%q is not the name of a namespace", act.Place.Namespace)
+	if !dnsLabel.MatchString(act.Binding.Namespace) {
+		return site{}, fault.Invalid("target.namespace", "%q is not the name of a namespace", act.Binding.Namespace)
 	}
 
-	return site{Unit: act.Unit, cluster: c, namespace: act.Place.Namespace}, nil
+	return site{Unit: act.Unit, cluster: c, namespace: act.Binding.Namespace}, nil
 }
 
 func (d *Deployer) named() string {

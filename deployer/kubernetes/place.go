@@ -70,9 +70,7 @@ func contentOf(act deployer.Act) (*content, error) {
 		return nil, err
 	}
 
-	all, err := spec.Place(act.Snapshot, spec.Binding{
-		Namespace: act.Place.Namespace, Environment: act.Environment, Version: act.VersionName,
-	})
+	all, err := spec.Place(act.Snapshot, act.Binding)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (t Target) Validate() error {
 // validNamespace accepts a DNS label in which {service} and {environment} stand
 // for their names.
 func validNamespace(field, namespace string) error {
-	if spec.ValidateName(field, Namespace(namespace, "s", "e")) != nil {
+	if spec.ValidateName(field, strings.NewReplacer("{service}", "s", "{environment}", "e").Replace(namespace)) != nil {
 		return fault.Invalid(field, "is %.80q; accepted is a DNS label, in which {service} and {environment} stand for their names", namespace)
 	}
 
@@ -76,11 +76,6 @@ func (c *Catalog) reaches(t *Target) error {
 	}
 
 	return fault.Invalid("target.connection", "is %q, which is no connection of this server; %s", *t.Connection, accepted)
-}
-
-// Namespace fills the names into a target's namespace.
-func Namespace(template, service, environment string) string {
-	return strings.NewReplacer("{service}", service, "{environment}", environment).Replace(template)
 }
 
 // CreateEnvironment is the input of createEnvironment.

@@ -27,7 +27,7 @@ func TestConformance(t *testing.T) {
 			Open:        func(t *testing.T) deployer.Deployer { t.Helper(); return b.open(t) },
 			Content:     b.content,
 			Environment: namespace,
-			Place:       deployer.Place{Connection: "test", Namespace: namespace},
+			Connection:  "test", Namespace: namespace,
 			Refused: map[string]*spec.Snapshot{
 				"there is no object": {Target: spec.TargetKubernetes},
 				"does not know the object Process/hello": {Target: spec.TargetProcess, Objects: map[string]json.RawMessage{
