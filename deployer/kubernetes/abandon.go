@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/internal/fault"
@@ -118,6 +117,6 @@ func remaining(a *anchor) deployer.Left {
 	case a.Target.VersionName == "":
 		return deployer.Left{Digest: a.Target.Digest, Message: "what was there before goes on"}
 	default:
-		return deployer.Left{Digest: a.Target.Digest, Message: fmt.Sprintf("%s goes on", a.Target.VersionName)}
+		return deployer.Left{Digest: a.Target.Digest, Message: a.Target.VersionName + " goes on"}
 	}
 }

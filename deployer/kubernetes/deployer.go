@@ -151,7 +151,7 @@ func (d *Deployer) Units(ctx context.Context) ([]deployer.Unit, error) {
 
 	var units []deployer.Unit
 	for u, a := range all {
-		if !a.anchor.empty() {
+		if !a.empty() {
 			units = append(units, u)
 		}
 	}

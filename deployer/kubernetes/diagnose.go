@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -223,12 +224,12 @@ func crashed(f finding, c container, ended *corev1.ContainerStateTerminated) fin
 	code := int(ended.ExitCode)
 	f.final = crashes >= maxCrashes
 
-	switch {
-	case ended.Reason == "OOMKilled":
+	switch ended.Reason {
+	case "OOMKilled":
 		f.Kind = deployer.OutOfMemory
 		f.Summary = fmt.Sprintf("Container %s was killed for using more memory than its limit%s, %d times.", c.Name, limitOf(c), max(crashes, 1))
 		f.Advice = "Raise its memory limit, or find out what it needs the memory for."
-	case ended.Reason == "StartError", ended.Reason == "ContainerCannotRun":
+	case "StartError", "ContainerCannotRun":
 		f.Kind, f.where = deployer.StartFailed, nil
 		f.Summary = fmt.Sprintf("Container %s cannot be started: %s.", c.Name, sentence(ended.Message))
 		f.Advice = "Check the container's command and that its image has it."
@@ -243,7 +244,7 @@ func crashed(f finding, c container, ended *corev1.ContainerStateTerminated) fin
 
 	f.ExitCode, f.Attempts = &code, max(crashes, 1)
 	if ended.Signal != 0 {
-		f.Signal = fmt.Sprint(ended.Signal)
+		f.Signal = strconv.Itoa(int(ended.Signal))
 	}
 
 	return f

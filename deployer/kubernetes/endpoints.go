@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +34,7 @@ func endpoints(packed []byte) map[string]string {
 		for _, p := range s.Spec.Ports {
 			name := p.Name
 			if name == "" {
-				name = fmt.Sprint(p.Port)
+				name = strconv.Itoa(int(p.Port))
 			}
 
 			if len(services) > 1 {

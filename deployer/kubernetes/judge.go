@@ -20,7 +20,7 @@ type blame struct {
 
 // judge says where the rollout of a content stands. It is pure; last lines are
 // for the caller to add, of the one that is to blame.
-func judge(found sight, c *content) (deployer.Progress, *blame) {
+func judge(found sight) (deployer.Progress, *blame) {
 	progress := deployer.Progress{Verdict: deployer.Progressing}
 	waits, broken := "", seen{}
 	brokenSays := ""
@@ -37,7 +37,7 @@ func judge(found sight, c *content) (deployer.Progress, *blame) {
 		}
 	}
 
-	own := ownPods(found, c)
+	own := ownPods(found)
 	progress.Ready, progress.Desired = count(found, own)
 	progress.Message = fmt.Sprintf("%d of %d pods ready", progress.Ready, progress.Desired)
 
@@ -92,7 +92,7 @@ func statusOf(one seen) (status.Status, string) {
 }
 
 // ownPods gives the pods that were made from the content's templates.
-func ownPods(found sight, c *content) []corev1.Pod {
+func ownPods(found sight) []corev1.Pod {
 	revisions := map[string]bool{}
 
 	for _, one := range found.objects {

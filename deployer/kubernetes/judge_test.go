@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 			found.objects = append(found.objects, seen{ref: refOf(u), object: u, revision: f.Revision})
 		}
 
-		progress, where := judge(found, &content{})
+		progress, where := judge(found)
 
 		answer, err := json.MarshalIndent(map[string]any{"progress": progress, "previous": where != nil && where.previous, "hasOutput": where != nil}, "", "  ")
 		if err != nil {

@@ -22,17 +22,12 @@ func (d *Deployer) Supports(snapshot *spec.Snapshot) error {
 		return nil // there is nothing to undeploy that it could not
 	}
 
-	_, err := objectsOf(snapshot)
-
-	return err
+	return check(snapshot)
 }
 
-// objectsOf reads the snapshot's objects, in the order of their keys.
-func objectsOf(snapshot *spec.Snapshot) ([]*unstructured.Unstructured, error) {
-	var (
-		objects  []*unstructured.Unstructured
-		problems []string
-	)
+// check looks at every object of the snapshot.
+func check(snapshot *spec.Snapshot) error {
+	var problems []string
 
 	for _, key := range slices.Sorted(maps.Keys(snapshot.Objects)) {
 		var content map[string]any
@@ -46,11 +41,7 @@ func objectsOf(snapshot *spec.Snapshot) ([]*unstructured.Unstructured, error) {
 		o := &unstructured.Unstructured{Object: content}
 		if o.GetAPIVersion() == "" || o.GetKind() == "" || o.GetName() == "" {
 			problems = append(problems, "it does not know the object "+key)
-
-			continue
 		}
-
-		objects = append(objects, o)
 	}
 
 	if len(snapshot.Objects) == 0 {
@@ -58,15 +49,15 @@ func objectsOf(snapshot *spec.Snapshot) ([]*unstructured.Unstructured, error) {
 	}
 
 	if len(problems) > 0 {
-		return nil, fault.New(fault.InvalidInput, "a Kubernetes target cannot run this: %s", strings.Join(problems, "; "))
+		return fault.New(fault.InvalidInput, "a Kubernetes target cannot run this: %s", strings.Join(problems, "; "))
 	}
 
-	return objects, nil
+	return nil
 }
 
 // contentOf makes what the act wants: its objects in their place.
 func contentOf(act deployer.Act) (*content, error) {
-	if _, err := objectsOf(act.Snapshot); err != nil {
+	if err := check(act.Snapshot); err != nil {
 		return nil, err
 	}
 

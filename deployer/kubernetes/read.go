@@ -170,7 +170,7 @@ func (d *Deployer) tailOf(ctx context.Context, s site, r run, over bool, after m
 		return t, false
 	}
 
-	return d.follow(s, r, after, over), true
+	return d.follow(s, r, after, over), true //nolint:contextcheck // it outlives the reader; Close ends it
 }
 
 // state is a run with whether it is over.

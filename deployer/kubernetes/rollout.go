@@ -124,10 +124,12 @@ func (d *Deployer) lookAgain(ctx context.Context, s site, act deployer.Act) (dep
 
 	found.since, found.deadline = a.Since, progressDeadline(found.objects, d.config.Deadline)
 
-	progress, _ := judge(found, a.Target)
+	progress, _ := judge(found)
 
 	switch progress.Verdict {
 	case deployer.Ready:
+		progress.Endpoints = endpoints(a.Target.packed)
+
 		return progress, d.succeed(ctx, &a, act)
 	case deployer.Failed:
 		return d.fail(ctx, &a, found, progress)
@@ -174,7 +176,7 @@ func (d *Deployer) succeed(ctx context.Context, a *anchored, act deployer.Act) e
 // suspect looks at the events of a rollout that goes on although something
 // seems to be wrong: only they tell a refusal of a registry from a hiccup.
 func (d *Deployer) suspect(ctx context.Context, a *anchored, found sight, progress deployer.Progress) (deployer.Progress, error) {
-	all := findings(found, ownPods(found, a.Target))
+	all := findings(found, ownPods(found))
 	if len(all) == 0 {
 		if found.now.Sub(found.since) < patience || progress.Ready > 0 {
 			return progress, nil
@@ -186,12 +188,12 @@ func (d *Deployer) suspect(ctx context.Context, a *anchored, found sight, progre
 		return progress, err
 	}
 
-	again, _ := judge(found, a.Target)
+	again, _ := judge(found)
 	if again.Verdict == deployer.Failed {
 		return d.fail(ctx, a, found, again)
 	}
 
-	if all := findings(found, ownPods(found, a.Target)); len(all) > 0 && all[0].Kind != deployer.NotReady {
+	if all := findings(found, ownPods(found)); len(all) > 0 && all[0].Kind != deployer.NotReady {
 		again.Message += "; " + all[0].Summary
 	}
 
@@ -207,7 +209,7 @@ func (d *Deployer) fail(ctx context.Context, a *anchored, found sight, progress 
 		}
 	}
 
-	again, where := judge(found, a.Target)
+	again, where := judge(found)
 	if again.Verdict == deployer.Failed {
 		progress = again
 	}

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,8 +96,9 @@ func parse(line string) (stamped, bool) {
 // counter counts the lines of a run that come from the node, in order. It is
 // pure.
 type counter struct {
-	run run
 	segment
+
+	run run
 	// passing: lines of the segment that were taken before are still to come;
 	// up to the position seen they have come.
 	passing bool
@@ -170,9 +170,4 @@ func (c *counter) take(l stamped, lost bool) counted {
 	c.last = l.at
 
 	return counted{stamped: l, key: c.run.key(c.segment), segment: c.segment, position: c.taken, lost: lost}
-}
-
-// byTime orders what several runs have said.
-func byTime(all []counted) {
-	slices.SortStableFunc(all, func(a, b counted) int { return a.at.Compare(b.at) })
 }

@@ -30,6 +30,7 @@ const (
 // What it has counted stays until a reader comes with a later position.
 type tail struct {
 	run
+
 	site site
 
 	cancel context.CancelFunc

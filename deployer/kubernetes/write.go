@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -114,16 +115,16 @@ type change struct {
 }
 
 func (c change) String() string {
-	said := c.ref.String() + " is changed"
+	said := []string{c.ref.String() + " is changed"}
 	if c.made {
-		said = c.ref.String() + " is made"
+		said[0] = c.ref.String() + " is made"
 	}
 
 	for _, t := range c.taken {
-		said += fmt.Sprintf("; %s is taken back from %s", t.field, t.manager)
+		said = append(said, t.field+" is taken back from "+t.manager)
 	}
 
-	return said
+	return strings.Join(said, "; ")
 }
 
 // write writes the objects that the dry run was about, in order, and gives what

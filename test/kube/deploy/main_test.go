@@ -14,7 +14,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/deployer/kubernetes"
 	"github.com/shiplog/shiplog/internal/spec"
 	"github.com/shiplog/shiplog/test/cluster"
@@ -144,5 +143,3 @@ func snapshot(t *testing.T, objects ...object) *spec.Snapshot {
 
 	return s
 }
-
-var theUnit = deployer.Unit{Service: "hello", Environment: "dev"}
