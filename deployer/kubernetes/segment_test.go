@@ -1,7 +1,7 @@
 package kubernetes
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,7 +20,7 @@ func TestResumeLosesAndDoublesNothing(t *testing.T) {
 
 		for i := range rapid.IntRange(1, 60).Draw(t, "lines") {
 			at = at.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "step")) * 400 * time.Millisecond)
-			log = append(log, stamped{at: at, text: fmt.Sprint(i)})
+			log = append(log, stamped{at: at, text: strconv.Itoa(i)})
 		}
 
 		after := map[string]int64{}
@@ -40,7 +40,7 @@ func TestResumeLosesAndDoublesNothing(t *testing.T) {
 					continue
 				}
 
-				if line.text != fmt.Sprint(got) || line.lost || line.position != after[line.key]+1 {
+				if line.text != strconv.Itoa(got) || line.lost || line.position != after[line.key]+1 {
 					t.Fatalf("line %q at %d of %s, want %d after %d", line.text, line.position, line.key, got, after[line.key])
 				}
 
@@ -61,7 +61,7 @@ func TestWhatTheNodeHasForgottenIsAGap(t *testing.T) {
 	r := run{pod: "p", uid: "u", container: "c", attempt: 1}
 	start := time.Unix(1_700_000_000, 0).UTC()
 	line := func(i int) stamped {
-		return stamped{at: start.Add(time.Duration(i) * time.Second), text: fmt.Sprint(i)}
+		return stamped{at: start.Add(time.Duration(i) * time.Second), text: strconv.Itoa(i)}
 	}
 
 	c := resume(r, nil)

@@ -66,7 +66,7 @@ func validNamespace(field, namespace string) error {
 
 // reaches refuses a target of a connection that this server does not have.
 func (c *Catalog) reaches(t *Target) error {
-	if t == nil || t.Kind != target.KindKUBERNETES || slices.Contains(c.connections, value(t.Connection)) {
+	if t == nil || t.Kind != target.KindKUBERNETES || value(t.Connection) == "" || slices.Contains(c.connections, value(t.Connection)) {
 		return nil
 	}
 
@@ -75,7 +75,7 @@ func (c *Catalog) reaches(t *Target) error {
 		accepted = "accepted are " + strings.Join(c.connections, ", ")
 	}
 
-	return fault.Invalid("target.connection", "is %q, which is no connection of this server; %s", *t.Connection, accepted)
+	return fault.Invalid("target.connection", "is %.80q, which is no connection of this server; %s", *t.Connection, accepted)
 }
 
 // CreateEnvironment is the input of createEnvironment.
