@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -182,8 +181,6 @@ func (a *api) deploy(version, environment string) deployment {
 func (a *api) drift(want, version string) {
 	a.t.Helper()
 
-	said := ""
-
 	for limit := time.Now().Add(time.Minute); ; {
 		var seen struct {
 			Service struct {
@@ -207,9 +204,8 @@ func (a *api) drift(want, version string) {
 			}
 		}
 
-		said = fmt.Sprintf("%+v", seen)
 		if time.Now().After(limit) {
-			a.t.Fatalf("not %s of %s: %s", want, version, said)
+			a.t.Fatalf("not %s of %s: %+v", want, version, seen)
 		}
 
 		<-time.After(100 * time.Millisecond)
