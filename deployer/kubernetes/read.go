@@ -16,8 +16,10 @@ import (
 	"github.com/shiplog/shiplog/deployer"
 )
 
-// firstWait is how long a reader waits for a stream that was just begun.
-const firstWait = 500 * time.Millisecond
+// firstWait is how long a reader waits for a stream that was just begun: on a
+// busy node half a second was seen not to be enough, and a reader who gets
+// nothing takes it that there is nothing.
+const firstWait = 3 * time.Second
 
 // Read gives what the tails of the unit's containers have counted, and begins
 // those that are missing. Output is gone with its pod, but for what was read
