@@ -125,7 +125,7 @@ bench: build ## measure beside limits and goals, some 8 minutes; ARGS="-only act
 	@bin/bench/withpostgres -durable bin/bench/bench $(ARGS)
 
 .PHONY: check
-check: ## what CI runs: generate with a clean diff, lint, build, tests, clients, demo
-	@set -e; for part in generate-check lint build demo-check test test-clients; do \
+check: ## what CI runs: generate with a clean diff, lint, build, demo, tests, clients, Kubernetes
+	@set -e; for part in generate-check lint build demo-check test test-clients test-kubernetes; do \
 	  echo "== $$part"; start=$$SECONDS; $(MAKE) --no-print-directory $$part; echo "== $$part took $$((SECONDS - start)) s"; \
 	done
