@@ -184,6 +184,18 @@ type Observation struct {
 	Anchor Anchor
 	// Endpoints as in Applied.
 	Endpoints map[string]string
+	// Hands are those who changed an object behind Shiplog's back since the
+	// last act, where the target tells.
+	Hands []Hand
+}
+
+// Hand is who changed an object, and when.
+type Hand struct {
+	// Object as kind and name ("Deployment/web"), Manager as the target calls
+	// who changed it ("kubectl-set"); At is zero when it does not tell.
+	Object  string    `json:"object"`
+	Manager string    `json:"manager"`
+	At      time.Time `json:"at,omitzero"`
 }
 
 // Content is the set of instances with one snapshot digest.

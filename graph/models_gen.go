@@ -53,8 +53,20 @@ type EventNotice struct {
 type Observed struct {
 	// By version.
 	Versions []*ObservedVersion `json:"versions"`
+	// Who changed an object behind Shiplog's back since the last act, newest first; a target that cannot tell, and an object that is gone, have nobody.
+	ChangedBy []*ObservedHand `json:"changedBy"`
 	// When it was last seen so; for a past moment, when it was first seen so.
 	At time.Time `json:"at"`
+}
+
+// Who changed an object of a placement, and when.
+type ObservedHand struct {
+	// The object, as kind and name: `Deployment/web`.
+	Object string `json:"object"`
+	// Who, as the target names it: for Kubernetes the field manager, such as `kubectl-set`.
+	Manager string `json:"manager"`
+	// When; null when the target does not tell, as Kubernetes does not of who scales.
+	At *time.Time `json:"at,omitempty"`
 }
 
 // A version that runs.

@@ -1124,8 +1124,20 @@ type Placement implements Node {
 type Observed {
   "By version."
   versions: [ObservedVersion!]!
+  "Who changed an object behind Shiplog's back since the last act, newest first; a target that cannot tell, and an object that is gone, have nobody."
+  changedBy: [ObservedHand!]!
   "When it was last seen so; for a past moment, when it was first seen so."
   at: Time!
+}
+
+"Who changed an object of a placement, and when."
+type ObservedHand {
+  "The object, as kind and name: ` + "`" + `Deployment/web` + "`" + `."
+  object: String!
+  "Who, as the target names it: for Kubernetes the field manager, such as ` + "`" + `kubectl-set` + "`" + `."
+  manager: String!
+  "When; null when the target does not tell, as Kubernetes does not of who scales."
+  at: Time
 }
 
 "A version that runs."
@@ -2982,10 +2994,24 @@ func (ec *executionContext) childFields_Observed(ctx context.Context, field grap
 	switch field.Name {
 	case "versions":
 		return ec.fieldContext_Observed_versions(ctx, field)
+	case "changedBy":
+		return ec.fieldContext_Observed_changedBy(ctx, field)
 	case "at":
 		return ec.fieldContext_Observed_at(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Observed", field.Name)
+}
+
+func (ec *executionContext) childFields_ObservedHand(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "object":
+		return ec.fieldContext_ObservedHand_object(ctx, field)
+	case "manager":
+		return ec.fieldContext_ObservedHand_manager(ctx, field)
+	case "at":
+		return ec.fieldContext_ObservedHand_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ObservedHand", field.Name)
 }
 
 func (ec *executionContext) childFields_ObservedVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

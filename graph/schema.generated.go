@@ -7393,6 +7393,38 @@ func (ec *executionContext) fieldContext_Observed_versions(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Observed_changedBy(ctx context.Context, field graphql.CollectedField, obj *Observed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Observed_changedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChangedBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ObservedHand) graphql.Marshaler {
+			return ec.marshalNObservedHand2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐObservedHandᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Observed_changedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Observed",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ObservedHand(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Observed_at(ctx context.Context, field graphql.CollectedField, obj *Observed) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7414,6 +7446,75 @@ func (ec *executionContext) _Observed_at(ctx context.Context, field graphql.Coll
 }
 func (ec *executionContext) fieldContext_Observed_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Observed", field, false, false, "Time")
+}
+
+func (ec *executionContext) _ObservedHand_object(ctx context.Context, field graphql.CollectedField, obj *ObservedHand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ObservedHand_object(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Object, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ObservedHand_object(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ObservedHand", field, false, false, "String")
+}
+
+func (ec *executionContext) _ObservedHand_manager(ctx context.Context, field graphql.CollectedField, obj *ObservedHand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ObservedHand_manager(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Manager, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ObservedHand_manager(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ObservedHand", field, false, false, "String")
+}
+
+func (ec *executionContext) _ObservedHand_at(ctx context.Context, field graphql.CollectedField, obj *ObservedHand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ObservedHand_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ObservedHand_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ObservedHand", field, false, false, "Time")
 }
 
 func (ec *executionContext) _ObservedVersion_version(ctx context.Context, field graphql.CollectedField, obj *ObservedVersion) (ret graphql.Marshaler) {
@@ -17463,9 +17564,57 @@ func (ec *executionContext) _Observed(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "changedBy":
+			out.Values[i] = ec._Observed_changedBy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "at":
 			out.Values[i] = ec._Observed_at(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var observedHandImplementors = []string{"ObservedHand"}
+
+func (ec *executionContext) _ObservedHand(ctx context.Context, sel ast.SelectionSet, obj *ObservedHand) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, observedHandImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ObservedHand")
+		case "object":
+			out.Values[i] = ec._ObservedHand_object(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "manager":
+			out.Values[i] = ec._ObservedHand_manager(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._ObservedHand_at(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -20345,6 +20494,30 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋi
 	})
 
 	return ret
+}
+
+func (ec *executionContext) marshalNObservedHand2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐObservedHandᚄ(ctx context.Context, sel ast.SelectionSet, v []*ObservedHand) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNObservedHand2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐObservedHand(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNObservedHand2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐObservedHand(ctx context.Context, sel ast.SelectionSet, v *ObservedHand) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ObservedHand!")
+		return graphql.Null
+	}
+	return ec._ObservedHand(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNObservedVersion2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐObservedVersionᚄ(ctx context.Context, sel ast.SelectionSet, v []*ObservedVersion) graphql.Marshaler {

@@ -45,14 +45,23 @@ func (f placementFields) Observed(ctx context.Context, p *deployment.Placement) 
 		return nil, nil //nolint:nilnil // null is the contract's answer
 	}
 
-	seen, err := observe.Versions(p.Observed)
+	seen, err := observe.Read(p.Observed)
 	if err != nil {
 		return nil, fmt.Errorf("read what was observed of %s: %w", p.ID, err)
 	}
 
-	o := &graph.Observed{At: *p.ObservedAt, Versions: make([]*graph.ObservedVersion, len(seen))}
+	o := &graph.Observed{
+		At: *p.ObservedAt, Versions: make([]*graph.ObservedVersion, len(seen.Versions)), ChangedBy: make([]*graph.ObservedHand, len(seen.Hands)),
+	}
 
-	for i, s := range seen {
+	for i, h := range seen.Hands {
+		o.ChangedBy[i] = &graph.ObservedHand{Object: h.Object, Manager: h.Manager}
+		if !h.At.IsZero() {
+			o.ChangedBy[i].At = &h.At
+		}
+	}
+
+	for i, s := range seen.Versions {
 		v := &graph.ObservedVersion{Ready: s.Ready, Desired: s.Desired}
 
 		if s.VersionID != "" {

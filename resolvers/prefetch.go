@@ -405,12 +405,12 @@ func (w want) observed(rows []*deployment.Placement) error {
 	var keys []string
 
 	for _, p := range rows {
-		seen, err := observe.Versions(p.Observed)
+		seen, err := observe.Read(p.Observed)
 		if err != nil {
 			return err
 		}
 
-		for _, s := range seen {
+		for _, s := range seen.Versions {
 			keys = append(keys, s.VersionID)
 		}
 	}

@@ -41,12 +41,35 @@ func (d *Deployer) Observe(ctx context.Context, u deployer.Unit) (deployer.Obser
 	for _, w := range a.site.watch.workloadsOf(u) {
 		if r, ok := runningOf(w); ok && w.GetNamespace() == a.site.namespace && w.GetDeletionTimestamp() == nil {
 			workloads = append(workloads, r)
+			o.Hands = append(o.Hands, handsOn(r.name, w, managedBy(u), a.Since)...)
 		}
 	}
 
 	o.Contents = contents(a.anchor, pods, workloads)
 
 	return o, nil
+}
+
+// handsOn gives the managers of an object's fields, but for ourselves, who
+// changed it since a time. An object that is gone has none to tell.
+func handsOn(name string, o metav1.Object, ours string, since time.Time) []deployer.Hand {
+	var hands []deployer.Hand
+
+	for _, f := range o.GetManagedFields() {
+		hand := deployer.Hand{Object: name, Manager: f.Manager}
+
+		// Whole seconds are all that it is told in. Of who scales it no time is
+		// told, but to apply takes what it has back.
+		if f.Time != nil {
+			hand.At = f.Time.UTC()
+		}
+
+		if f.Manager != ours && (hand.At.IsZero() || !hand.At.Before(since.Truncate(time.Second))) {
+			hands = append(hands, hand)
+		}
+	}
+
+	return hands
 }
 
 // running is a workload as it is in the cluster.

@@ -154,13 +154,13 @@ func (u *unit) loadPlacement(ctx context.Context) error {
 	}
 
 	if !u.written.loaded {
-		versions, err := Versions(row.Observed)
+		seen, err := Read(row.Observed)
 		if err != nil {
 			// Written anew below.
 			u.tenure.log.WarnContext(ctx, "the observed side of a placement cannot be read", "placement", u.placement, "error", err)
 		}
 
-		u.written = written{loaded: err == nil && row.ObservedAt != nil, versions: versions}
+		u.written = written{loaded: err == nil && row.ObservedAt != nil, seen: seen}
 		if row.ObservedAt != nil {
 			u.written.at = *row.ObservedAt
 		}

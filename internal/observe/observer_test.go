@@ -44,7 +44,9 @@ func TestObserverFollowsADeploymentToItsReplacement(t *testing.T) {
 
 		w.drift("IN_SYNC")
 
-		versions, err := observe.Versions(w.row().Observed)
+		seen, err := observe.Read(w.row().Observed)
+		versions := seen.Versions
+
 		if err != nil || len(versions) != 1 || versions[0].VersionID != v1 || versions[0].Ready != 1 || w.row().ObservedAt == nil {
 			t.Errorf("got %+v, %v", versions, err)
 		}

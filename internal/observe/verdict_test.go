@@ -56,3 +56,12 @@ func TestVerdict(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatTheFirstReleaseWroteIsRead(t *testing.T) {
+	t.Parallel()
+
+	seen, err := observe.Read([]byte(`[{"versionId": "version_1", "ready": 1, "desired": 2}]`))
+	if err != nil || len(seen.Versions) != 1 || seen.Versions[0].Desired != 2 || seen.Hands != nil {
+		t.Errorf("got %+v, %v", seen, err)
+	}
+}

@@ -21,16 +21,34 @@ type Version struct {
 	Desired int    `json:"desired"`
 }
 
-// Versions reads the observed side of a placement.
-func Versions(observed json.RawMessage) ([]Version, error) {
-	var versions []Version
-	if len(observed) == 0 {
-		return versions, nil
+// Seen is the observed side of a placement, as its row and the history hold it.
+type Seen struct {
+	Versions []Version `json:"versions"`
+	// Hands are those who changed an object behind our back.
+	Hands []deployer.Hand `json:"hands,omitempty"`
+}
+
+// Read reads the observed side of a placement.
+func Read(observed json.RawMessage) (seen Seen, err error) {
+	switch {
+	case len(observed) == 0:
+	case observed[0] == '[': // as the first release wrote it
+		err = json.Unmarshal(observed, &seen.Versions)
+	default:
+		err = json.Unmarshal(observed, &seen)
 	}
 
-	err := json.Unmarshal(observed, &versions)
+	return seen, err
+}
 
-	return versions, err
+// seenOf is what is kept of an observation.
+func seenOf(o deployer.Observation) Seen {
+	hands := slices.Clone(o.Hands)
+	slices.SortFunc(hands, func(a, b deployer.Hand) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Manager, b.Manager))
+	})
+
+	return Seen{Versions: versionsOf(o), Hands: hands}
 }
 
 // versionsOf gives what was seen in an order that does not change by itself.

@@ -15,10 +15,10 @@ import (
 
 // written is what the placement's row holds.
 type written struct {
-	loaded   bool
-	versions []Version
-	drift    placement.Drift
-	at       time.Time
+	loaded bool
+	seen   Seen
+	drift  placement.Drift
+	at     time.Time
 	// said is when this owner last wrote it: a new one says at once that it has
 	// looked, also when it sees what the one before saw.
 	said time.Time
@@ -31,14 +31,14 @@ func (u *unit) observe(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 
-	now := written{loaded: true, versions: u.written.versions, at: u.written.at, said: store.Now()}
+	now := written{loaded: true, seen: u.written.seen, at: u.written.at, said: store.Now()}
 
 	if asked == nil {
 		u.book.seen(seen, time.Now())
 
-		now.versions, now.at = versionsOf(seen), store.Now()
+		now.seen, now.at = seenOf(seen), store.Now()
 
-		if err := u.learn(ctx, now.versions); err != nil {
+		if err := u.learn(ctx, now.seen.Versions); err != nil {
 			return err
 		}
 
@@ -51,7 +51,7 @@ func (u *unit) observe(ctx context.Context) error {
 
 	now.drift = Verdict(u.book.applied, seen, asked, func(v string) bool { return u.versions[v] })
 
-	same := u.written.loaded && u.written.drift == now.drift && reflect.DeepEqual(normal(u.written.versions), normal(now.versions))
+	same := u.written.loaded && u.written.drift == now.drift && reflect.DeepEqual(normal(u.written.seen), normal(now.seen))
 	if same && now.said.Sub(u.written.said) < u.tenure.cfg.Refresh {
 		return nil
 	}
@@ -82,14 +82,18 @@ func (u *unit) moved(ctx context.Context, seen deployer.Observation) error {
 }
 
 // normal makes nothing and none the same, as the row does.
-func normal(versions []Version) []Version {
-	out := make([]Version, len(versions))
-	for i, v := range versions {
+func normal(seen Seen) Seen {
+	out := Seen{Versions: make([]Version, len(seen.Versions)), Hands: seen.Hands}
+	for i, v := range seen.Versions {
 		if len(v.Images) == 0 {
 			v.Images = nil
 		}
 
-		out[i] = v
+		out.Versions[i] = v
+	}
+
+	if len(out.Hands) == 0 {
+		out.Hands = nil
 	}
 
 	return out
@@ -123,7 +127,7 @@ func (u *unit) learn(ctx context.Context, versions []Version) error {
 
 // write writes what is there now, and what has changed into the history too.
 func (u *unit) write(ctx context.Context, now written, changed bool) error {
-	content, err := json.Marshal(normal(now.versions))
+	content, err := json.Marshal(normal(now.seen))
 	if err != nil {
 		return fmt.Errorf("observed side of %s: %w", u.placement, err)
 	}

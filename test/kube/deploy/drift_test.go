@@ -26,12 +26,17 @@ func (s *stage) until(t *testing.T, u deployer.Unit, what string, ok func(deploy
 			return
 		}
 
-		if time.Since(began) > time.Minute {
-			t.Fatalf("%s: not seen: %+v", what, seen.Contents)
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("%s: not seen: %+v, by %v", what, seen.Contents, seen.Hands)
 		}
 
 		<-time.After(10 * time.Millisecond)
 	}
+}
+
+// changedBy reports whether the workload was changed by this manager alone.
+func changedBy(o deployer.Observation, manager string) bool {
+	return len(o.Hands) == 1 && o.Hands[0].Object == "Deployment/hello" && o.Hands[0].Manager == manager
 }
 
 // TestChangesBehindOurBackAreSeen changes by kubectl what was applied, and
@@ -45,7 +50,7 @@ func TestChangesBehindOurBackAreSeen(t *testing.T) {
 	s.ready(t, act)
 
 	same := func(o deployer.Observation) bool {
-		return len(o.Contents) == 1 && o.Contents[0].Digest == act.Digest && o.Contents[0].Ready == 2 && o.Contents[0].Desired == 2
+		return len(o.Hands) == 0 && len(o.Contents) == 1 && o.Contents[0].Digest == act.Digest && o.Contents[0].Ready == 2 && o.Contents[0].Desired == 2
 	}
 	s.until(t, act.Unit, "as applied", same)
 
@@ -59,11 +64,11 @@ func TestChangesBehindOurBackAreSeen(t *testing.T) {
 		ok   func(deployer.Observation) bool
 	}{
 		{[]string{"scale", "deployment/hello", "--replicas=3"}, func(o deployer.Observation) bool {
-			return len(o.Contents) == 1 && o.Contents[0].Digest == "" && o.Contents[0].Version == "version_1" && o.Contents[0].Desired == 3
+			return changedBy(o, "kubectl") && len(o.Contents) == 1 && o.Contents[0].Digest == "" && o.Contents[0].Version == "version_1" && o.Contents[0].Desired == 3
 		}},
 		{[]string{"set", "image", "deployment/hello", "web=" + other}, func(o deployer.Observation) bool {
 			for _, c := range o.Contents {
-				if c.Version == "" && c.Digest == "" && c.Images["web"].Reference == other {
+				if c.Version == "" && c.Digest == "" && c.Images["web"].Reference == other && changedBy(o, "kubectl-set") {
 					return true
 				}
 			}
