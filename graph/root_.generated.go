@@ -92,6 +92,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetConfigurationInput", ec.unmarshalInputSetConfigurationInput),
 			graphql.NewInputUnmarshaler("TargetInput", ec.unmarshalInputTargetInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
+			graphql.NewInputUnmarshaler("UndeployInput", ec.unmarshalInputUndeployInput),
 			graphql.NewInputUnmarshaler("UpdateEnvironmentInput", ec.unmarshalInputUpdateEnvironmentInput),
 			graphql.NewInputUnmarshaler("UpdateServiceInput", ec.unmarshalInputUpdateServiceInput),
 			graphql.NewInputUnmarshaler("WorkloadInput", ec.unmarshalInputWorkloadInput),
@@ -916,7 +917,7 @@ type Deployment implements Node {
   url: String
   "Whether it was recorded as a backfill."
   backfill: Boolean!
-  "What was applied; null before planning, and for what Shiplog did not deploy."
+  "What was applied; null before planning, for UNDEPLOY, and for what Shiplog did not deploy."
   snapshot: Snapshot
   "What was current when it was made."
   base: Deployment
@@ -1793,6 +1794,11 @@ type Mutation {
     "What is asked for."
     input: RollbackInput!
   ): RollbackPayload!
+  "Takes the service away from an environment: what runs there is removed. Redeploy or rollback bring it back."
+  undeploy(
+    "What is asked for."
+    input: UndeployInput!
+  ): UndeployPayload!
   "Stops a deployment: at once when it has not acted, else at its next safe point. Cancelling again changes nothing."
   cancelDeployment(
     "What is asked for."
@@ -2258,6 +2264,30 @@ input RollbackInput {
 "Answer of rollback."
 type RollbackPayload {
   "The deployment."
+  deployment: Deployment!
+}
+
+"Input of undeploy."
+input UndeployInput {
+  "Name or id."
+  service: ID!
+  "Name or id."
+  environment: ID!
+  "Why."
+  reason: String
+  "Stop what is under way at its next safe point."
+  preempt: Boolean = false
+  "Pass a lock, hold or block."
+  override: OverrideInput
+  "The current deployment that the caller saw; another one is STALE."
+  expectedCurrent: ID
+  "See the conventions."
+  idempotencyKey: String
+}
+
+"Answer of undeploy."
+type UndeployPayload {
+  "The deployment, of kind UNDEPLOY."
   deployment: Deployment!
 }
 
@@ -3424,6 +3454,14 @@ func (ec *executionContext) childFields_TimelineEntry(ctx context.Context, field
 		return ec.fieldContext_TimelineEntry_step(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TimelineEntry", field.Name)
+}
+
+func (ec *executionContext) childFields_UndeployPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deployment":
+		return ec.fieldContext_UndeployPayload_deployment(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UndeployPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

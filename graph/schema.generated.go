@@ -110,6 +110,7 @@ type MutationResolver interface {
 	Deploy(ctx context.Context, input deployment.Deploy) (*deployment.DeployResult, error)
 	Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.Result, error)
 	Rollback(ctx context.Context, input deployment.Rollback) (*deployment.Result, error)
+	Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.Result, error)
 	CancelDeployment(ctx context.Context, input deployment.Cancel) (*deployment.Result, error)
 	ResolveStep(ctx context.Context, input deployment.ResolveStep) (*deployment.ResolveStepResult, error)
 	PutRule(ctx context.Context, input deployment.PutRule) (*deployment.RuleResult, error)
@@ -545,6 +546,20 @@ func (ec *executionContext) field_Mutation_setConfiguration_args(ctx context.Con
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (catalog.SetConfiguration, error) {
 			return ec.unmarshalNSetConfigurationInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐSetConfiguration(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_undeploy_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deployment.Undeploy, error) {
+			return ec.unmarshalNUndeployInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐUndeploy(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7185,6 +7200,50 @@ func (ec *executionContext) fieldContext_Mutation_rollback(ctx context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_undeploy(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_undeploy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().Undeploy(ctx, fc.Args["input"].(deployment.Undeploy))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
+			return ec.marshalNUndeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_undeploy(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UndeployPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_undeploy_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_cancelDeployment(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11780,6 +11839,38 @@ func (ec *executionContext) fieldContext_TimelineEntry_step(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _UndeployPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.Result) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UndeployPayload_deployment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Deployment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
+			return ec.marshalNDeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UndeployPayload_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UndeployPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateEnvironmentPayload_environment(ctx context.Context, field graphql.CollectedField, obj *catalog.EnvironmentResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14958,6 +15049,94 @@ func UnmarshalTimeRange(ctx context.Context, raw any) (deployment.TimeRange, err
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUndeployInput(ctx context.Context, obj any) (deployment.Undeploy, error) {
+	var it deployment.Undeploy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["preempt"]; !present {
+		asMap["preempt"] = false
+	}
+
+	fieldsInOrder := [...]string{"service", "environment", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "preempt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("preempt"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Preempt = data
+		case "override":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("override"))
+			data, err := ec.unmarshalOOverrideInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐOverride(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Override = data
+		case "expectedCurrent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedCurrent"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedCurrent = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUndeployInput unmarshals raw into the UndeployInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUndeployInput(ctx context.Context, raw any) (deployment.Undeploy, error) {
+	var out deployment.Undeploy
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UndeployInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUpdateEnvironmentInput(ctx context.Context, obj any) (catalog.UpdateEnvironment, error) {
 	var it catalog.UpdateEnvironment
 	if obj == nil {
@@ -17503,6 +17682,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "undeploy":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_undeploy(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "cancelDeployment":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelDeployment(ctx, field)
@@ -19194,6 +19380,39 @@ func (ec *executionContext) _TimelineEntry(ctx context.Context, sel ast.Selectio
 		case "step":
 			out.Values[i] = ec._TimelineEntry_step(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var undeployPayloadImplementors = []string{"UndeployPayload"}
+
+func (ec *executionContext) _UndeployPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.Result) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, undeployPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UndeployPayload")
+		case "deployment":
+			out.Values[i] = ec._UndeployPayload_deployment(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -21037,6 +21256,19 @@ func (ec *executionContext) marshalNTimelineEntry2ᚖgithubᚗcomᚋshiplogᚋsh
 		return graphql.Null
 	}
 	return ec._TimelineEntry(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUndeployInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐUndeploy(ctx context.Context, v any) (deployment.Undeploy, error) {
+	res, err := ec.unmarshalInputUndeployInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUndeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx context.Context, sel ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UndeployPayload!")
+		return graphql.Null
+	}
+	return ec._UndeployPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐUpdateEnvironment(ctx context.Context, v any) (catalog.UpdateEnvironment, error) {

@@ -61,6 +61,10 @@ func (m mutation) Rollback(ctx context.Context, input deployment.Rollback) (*dep
 	return m.Engine.Rollback(ctx, input)
 }
 
+func (m mutation) Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.Result, error) {
+	return m.Engine.Undeploy(ctx, input)
+}
+
 func (m mutation) CancelDeployment(ctx context.Context, input deployment.Cancel) (*deployment.Result, error) {
 	return m.Engine.Cancel(ctx, input)
 }

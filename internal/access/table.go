@@ -45,6 +45,7 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 	"Mutation.deploy":             {Deployer, Operator},
 	"Mutation.redeploy":           {Deployer, Operator},
 	"Mutation.rollback":           {Deployer, Operator},
+	"Mutation.undeploy":           {Deployer, Operator},
 	"Mutation.cancelDeployment":   {Deployer, Operator},
 	"Mutation.resolveStep":        {Operator},
 	"Mutation.putRule":            {Operator},

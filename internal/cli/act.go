@@ -57,8 +57,7 @@ func (c acting) act(ctx context.Context, s *session, mutation string, in input) 
 }
 
 func printActed(p *printer, d deployment) {
-	p.linef("%s %s: %s %s → %s (%s)", d.Kind, p.status(d.Status),
-		d.Service.Name, d.versionName(), d.Environment.Name, d.ID)
+	p.linef("%s %s: %s → %s (%s)", d.Kind, p.status(d.Status), d.what(), d.Environment.Name, d.ID)
 }
 
 type plan struct {
@@ -156,6 +155,27 @@ func (c *rollbackCommand) Run(ctx context.Context, s *session) error {
 	in.set("to", c.To)
 
 	return c.act(ctx, s, "rollback", in)
+}
+
+type undeployCommand struct {
+	acting
+
+	Service     string `arg:"" help:"Name or id."`
+	Environment string `arg:"" help:"Name or id."`
+}
+
+// Help teaches by example.
+func (undeployCommand) Help() string {
+	return `What runs there is removed; redeploy or rollback bring it back.
+
+Examples:
+
+  shiplog undeploy checkout preview-17 --wait --reason "the branch is merged"`
+}
+
+// Run takes it away.
+func (c *undeployCommand) Run(ctx context.Context, s *session) error {
+	return c.act(ctx, s, "undeploy", input{"service": c.Service, "environment": c.Environment})
 }
 
 type cancelCommand struct {

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,20 @@ type deployment struct {
 func (d deployment) versionName() string {
 	if d.Version == nil {
 		return ""
+	}
+
+	return d.Version.Name
+}
+
+// what names the service, and the version if there is one.
+func (d deployment) what() string {
+	return strings.TrimSpace(d.Service.Name + " " + d.versionName())
+}
+
+// leaves names what it leaves in place: its version, or nothing of the service.
+func (d deployment) leaves() string {
+	if d.Version == nil {
+		return "removed"
 	}
 
 	return d.Version.Name

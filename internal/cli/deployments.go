@@ -170,7 +170,7 @@ func printDeployment(p *printer, one *deploymentWhole) {
 		took = one.FinishedAt.Sub(one.ActedAt).Round(time.Millisecond).String()
 	}
 
-	p.fields(text("deployment"), text(one.ID), text("what"), cell{one.Service.Name + " " + one.versionName(), bold},
+	p.fields(text("deployment"), text(one.ID), text("what"), cell{one.what(), bold},
 		text("where"), text(one.Environment.Name+" ("+place(one.Target)+")"),
 		text("status"), status(one.Status), text("because"), text(one.StatusReason),
 		text("kind"), text(one.Kind), text("by"), text(by), text("reason"), text(one.Reason),

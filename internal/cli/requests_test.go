@@ -92,6 +92,10 @@ func TestRequestsFitTheSchema(t *testing.T) {
 			"rollback hello e --to deployment_1 --reason r --idempotency-key k",
 			`{"input":{"service":"hello","environment":"e","to":"deployment_1","reason":"r","idempotencyKey":"k"}}`,
 		},
+		"undeploy": {
+			"undeploy hello e --reason r --preempt --override o --expected-current deployment_1 --idempotency-key k",
+			`{"input":{"service":"hello","environment":"e","reason":"r","preempt":true,"override":{"reason":"o"},"expectedCurrent":"deployment_1","idempotencyKey":"k"}}`,
+		},
 		"cancel":  {"cancel deployment_1 --reason r", `{"input":{"deployment":"deployment_1","reason":"r"}}`},
 		"resolve": {"resolve step_1 retry --reason r", `{"input":{"step":"step_1","outcome":"RETRY","reason":"r"}}`},
 		"where": {

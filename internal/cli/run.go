@@ -81,6 +81,7 @@ type commands struct {
 	Deploy   deployCommand   `cmd:"" group:"act" help:"Deploy a version to an environment."`
 	Redeploy redeployCommand `cmd:"" group:"act" help:"Repeat a deployment."`
 	Rollback rollbackCommand `cmd:"" group:"act" help:"Go back to an earlier deployment, exactly as it was."`
+	Undeploy undeployCommand `cmd:"" group:"act" help:"Take a service away from an environment."`
 	Cancel   cancelCommand   `cmd:"" group:"act" help:"Stop a deployment."`
 	Resolve  resolveCommand  `cmd:"" group:"act" help:"Say what became of a step whose outcome is not known."`
 

@@ -105,6 +105,7 @@ func TestHelpTeaches(t *testing.T) {
 		{"deploy"},
 		{"redeploy"},
 		{"rollback"},
+		{"undeploy"},
 		{"cancel"},
 		{"resolve"},
 		{"where"},

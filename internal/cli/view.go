@@ -71,12 +71,16 @@ func deploymentTable(p *printer, deployments []deployment) {
 func placementTable(p *printer, placements []placement) {
 	p.table(func(t *table) {
 		for _, one := range placements {
-			var recorded deployment
+			var (
+				recorded deployment
+				in       string
+			)
+
 			if one.Recorded != nil {
-				recorded = *one.Recorded
+				recorded, in = *one.Recorded, one.Recorded.leaves()
 			}
 
-			t.row(text(one.Service.Name), text(one.Environment.Name), cell{recorded.versionName(), bold},
+			t.row(text(one.Service.Name), text(one.Environment.Name), cell{in, bold},
 				text(running(one.Observed)), status(one.Drift), text(p.when(recorded.BecameCurrentAt)),
 				text(addresses(recorded.Endpoints)), cell{notes(one), yellow})
 		}
@@ -122,7 +126,7 @@ func notes(one placement) string {
 	var out []string
 
 	if one.Pending != nil {
-		out = append(out, fmt.Sprintf("%s %s", one.Pending.versionName(), one.Pending.Status))
+		out = append(out, fmt.Sprintf("%s %s", one.Pending.leaves(), one.Pending.Status))
 	}
 
 	if one.PendingConfiguration {

@@ -141,17 +141,14 @@ func matrixCell(one *placement) cell {
 		return cell{"-", dim}
 	}
 
-	shown := one.Recorded.versionName()
-	if shown == "" {
-		shown = "removed"
-	}
+	shown := one.Recorded.leaves()
 
 	if one.Drift != "" && one.Drift != "IN_SYNC" {
 		shown += " " + one.Drift
 	}
 
 	if one.Pending != nil {
-		shown += " ← " + one.Pending.versionName()
+		shown += " ← " + one.Pending.leaves()
 	}
 
 	return cell{shown, statusStyle(one.Drift)}

@@ -85,6 +85,9 @@ func (e *Engine) taken(ctx context.Context, held *store.Held, d *db.Deployment, 
 
 		if applied.Unchanged {
 			message = "no change: the target has exactly this already"
+			if d.Kind == deployment.KindUNDEPLOY {
+				message = "no change: the target has nothing of it"
+			}
 		}
 
 		if err := mark(ctx, tx, actor, d, steps[step.KindAPPLY], step.StatusSUCCEEDED, held.Epoch, message); err != nil {

@@ -139,7 +139,7 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 		}
 
 		_, err = become(ctx, tx, actor, now, deployment.StatusRUNNING, "", func(u *db.DeploymentUpdateOne) {
-			u.SetSnapshotID(snapshotID).SetLayers(plan.layers).SetHoldsSlot(true).SetActedAt(store.Now())
+			u.SetNillableSnapshotID(snapshotID).SetLayers(plan.layers).SetHoldsSlot(true).SetActedAt(store.Now())
 		})
 		if err != nil {
 			return err
@@ -155,7 +155,7 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 
 		started = true
 
-		if err := e.lines.Step(ctx, tx, now.ID, "plan", "planned "+name(now.Edges.Service, now.Edges.Version, now.Edges.Environment), "snapshot "+plan.digest); err != nil {
+		if err := e.lines.Step(ctx, tx, now.ID, "plan", planLines(now, plan)...); err != nil {
 			return err
 		}
 
@@ -163,6 +163,16 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 	})
 
 	return started, err
+}
+
+// planLines say in the log what was planned.
+func planLines(d *db.Deployment, plan planned) []string {
+	what := name(d.Edges.Service, d.Edges.Version, d.Edges.Environment)
+	if plan.snapshot == nil {
+		return []string{"planned to take away " + what}
+	}
+
+	return []string{"planned " + what, "snapshot " + plan.digest}
 }
 
 // takeUp records that an owner goes on with the step that another one, or it

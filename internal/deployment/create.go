@@ -53,6 +53,12 @@ func (e *Engine) create(ctx context.Context, tx *store.Tx, r request) (*db.Deplo
 		return nil, err
 	}
 
+	if r.kind == deployment.KindUNDEPLOY {
+		if err := r.isThere(ctx, tx, p); err != nil {
+			return nil, err
+		}
+	}
+
 	deploymentID, err := id.New(id.Deployment)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/deployment"
+	"github.com/shiplog/shiplog/ent/db/target"
 	"github.com/shiplog/shiplog/internal/access"
 	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/fault"
@@ -188,8 +189,14 @@ func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string
 // plannable refuses a request that would fail at planning. A refusal of
 // create's own comes first, as it would come at any time.
 func (e *Engine) plannable(ctx context.Context, client *db.Client, r request) error {
-	if r.version == nil || r.snapshotID != nil || r.version.WorkloadDigest == nil ||
-		r.environment.Edges.Target.Kind == "EXTERNAL" || r.environment.ArchivedAt != nil {
+	switch {
+	case r.environment.Edges.Target.Kind == target.KindEXTERNAL, r.environment.ArchivedAt != nil, r.snapshotID != nil:
+		return nil
+	case r.kind == deployment.KindUNDEPLOY:
+		_, err := e.removal(r.service, r.environment, r.environment.Edges.Target)
+
+		return err
+	case r.version.WorkloadDigest == nil:
 		return nil
 	}
 

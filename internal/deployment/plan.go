@@ -10,6 +10,7 @@ import (
 	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/snapshot"
 	"github.com/shiplog/shiplog/ent/db/target"
 	"github.com/shiplog/shiplog/internal/catalog"
@@ -19,7 +20,8 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 )
 
-// planned is a snapshot that is ready to be applied.
+// planned is a snapshot that is ready to be applied. That of an UNDEPLOY is
+// nil and has no digest: nothing is wanted.
 type planned struct {
 	snapshot *spec.Snapshot
 	digest   string
@@ -57,7 +59,15 @@ func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Servic
 
 	p := planned{snapshot: shot, digest: digest, layers: layers, binding: bindingOf(service, environment, to, version)}
 
-	return p, e.supported(shot, p.binding)
+	return p, e.supported(to, shot, p.binding)
+}
+
+// removal is the plan of an UNDEPLOY. Errors: INVALID_INPUT when this server
+// cannot act there.
+func (e *Engine) removal(service *db.Service, environment *db.Environment, to *db.Target) (planned, error) {
+	p := planned{binding: bindingOf(service, environment, to, nil)}
+
+	return p, e.supported(to, nil, p.binding)
 }
 
 // bindingOf gives the place at a target. It follows from rows that a
@@ -79,20 +89,25 @@ func bindingOf(service *db.Service, environment *db.Environment, to *db.Target, 
 
 // supported refuses what the target does not let in, and what its deployer
 // cannot run.
-func (e *Engine) supported(shot *spec.Snapshot, binding spec.Binding) error {
-	if shot.Target == spec.TargetKubernetes {
+func (e *Engine) supported(to *db.Target, shot *spec.Snapshot, binding spec.Binding) error {
+	kind, field := spec.TargetKind(to.Kind), "version"
+
+	switch {
+	case shot == nil:
+		field = "environment"
+	case kind == spec.TargetKubernetes:
 		if _, err := spec.Place(shot, binding); err != nil {
 			return err
 		}
 	}
 
-	d, ok := e.deployers[shot.Target]
+	d, ok := e.deployers[kind]
 	if !ok {
-		return fault.Invalid("environment", "this server has no deployer for %s targets%s", shot.Target, hint(shot.Target))
+		return fault.Invalid("environment", "this server has no deployer for %s targets%s", kind, hint(kind))
 	}
 
 	if err := d.Supports(shot); err != nil {
-		return fault.Invalid("version", "%s", err)
+		return fault.Invalid(field, "%s", err)
 	}
 
 	return nil
@@ -110,41 +125,48 @@ func hint(kind spec.TargetKind) string {
 	return ""
 }
 
-// putSnapshot stores the snapshot once and gives its id.
-func putSnapshot(ctx context.Context, tx *store.Tx, p planned) (string, error) {
+// putSnapshot stores the snapshot once and gives its id; nil where nothing is
+// wanted.
+func putSnapshot(ctx context.Context, tx *store.Tx, p planned) (*string, error) {
+	if p.snapshot == nil {
+		return nil, nil //nolint:nilnil // no snapshot is an answer
+	}
+
 	row, err := tx.Snapshot.Query().Where(snapshot.Digest(p.digest)).Only(ctx)
 
 	switch {
 	case err == nil:
-		return row.ID, nil
+		return &row.ID, nil
 	case !db.IsNotFound(err):
-		return "", err
+		return nil, err
 	}
 
 	content, err := json.Marshal(p.snapshot)
 	if err != nil {
-		return "", fmt.Errorf("write snapshot: %w", err)
+		return nil, fmt.Errorf("write snapshot: %w", err)
 	}
 
 	document, err := catalog.PutDocument(ctx, tx, string(content))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 
 	snapshotID, err := id.New(id.Snapshot)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 
 	err = tx.Snapshot.Create().SetID(snapshotID).SetDigest(p.digest).SetContentDigest(document).SetRenderer(p.snapshot.Renderer).
 		SetTarget(snapshot.Target(p.snapshot.Target)).SetCreatedAt(store.Now()).
 		OnConflict(entsql.ConflictColumns(snapshot.FieldDigest), entsql.ResolveWithIgnore()).Exec(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 
 	// Another transaction may have been quicker: its row counts.
-	return tx.Snapshot.Query().Where(snapshot.Digest(p.digest)).OnlyID(ctx)
+	known, err := tx.Snapshot.Query().Where(snapshot.Digest(p.digest)).OnlyID(ctx)
+
+	return &known, err
 }
 
 // Snapshot loads the content of a snapshot.
@@ -163,9 +185,12 @@ func Snapshot(ctx context.Context, client *db.Client, row *db.Snapshot) (*spec.S
 }
 
 // planOf gives the snapshot of a deployment: the one that was fixed when it
-// was made, or a fresh one.
+// was made, or a fresh one; none for an UNDEPLOY.
 func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) {
-	if d.SnapshotID == nil {
+	switch {
+	case d.Kind == deployment.KindUNDEPLOY:
+		return e.removal(d.Edges.Service, d.Edges.Environment, d.Edges.Target)
+	case d.SnapshotID == nil:
 		return e.plan(ctx, e.store.Read, d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version)
 	}
 
@@ -184,7 +209,7 @@ func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) 
 		binding: bindingOf(d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version),
 	}
 
-	return p, e.supported(shot, p.binding)
+	return p, e.supported(d.Edges.Target, shot, p.binding)
 }
 
 // rolloutLimit ends a rollout that a deployer never ends by itself.

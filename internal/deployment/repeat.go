@@ -45,7 +45,7 @@ type Rollback struct {
 	IdempotencyKey  *string `json:"-"`
 }
 
-// Result is the payload of redeploy, rollback and cancelDeployment.
+// Result is the payload of redeploy, rollback, undeploy and cancelDeployment.
 type Result struct{ Deployment *db.Deployment }
 
 // Redeploy repeats a deployment, with its own snapshot or with the latest
@@ -69,7 +69,7 @@ func (e *Engine) Redeploy(ctx context.Context, in Redeploy) (*Result, error) {
 
 		r := a.request(caller, deployment.KindREDEPLOY)
 		if in.Configuration != nil && *in.Configuration == Latest {
-			return r, r.again(ctx, client, source)
+			return r, r.again(ctx, client, "deployment", source)
 		}
 
 		return r, r.repeat(ctx, client, "deployment", source)
@@ -166,7 +166,7 @@ func lastGood(ctx context.Context, client *db.Client, serviceID, environmentID s
 
 // repeat takes the snapshot of source as it was.
 func (r *request) repeat(ctx context.Context, client *db.Client, field string, source *db.Deployment) error {
-	if err := r.again(ctx, client, source); err != nil {
+	if err := r.again(ctx, client, field, source); err != nil {
 		return err
 	}
 
@@ -179,8 +179,9 @@ func (r *request) repeat(ctx context.Context, client *db.Client, field string, s
 	return nil
 }
 
-// again takes service, environment and version of source.
-func (r *request) again(ctx context.Context, client *db.Client, source *db.Deployment) (err error) {
+// again takes service, environment and version of source, which was named by
+// the field.
+func (r *request) again(ctx context.Context, client *db.Client, field string, source *db.Deployment) (err error) {
 	r.repeats = source
 
 	if r.service, err = client.Service.Get(ctx, source.ServiceID); err != nil {
@@ -192,7 +193,7 @@ func (r *request) again(ctx context.Context, client *db.Client, source *db.Deplo
 	}
 
 	if source.VersionID == nil {
-		return fault.New(fault.Conflict, "deployment %s has no version to repeat", source.ID).At("deployment")
+		return nothingIn(source).At(field)
 	}
 
 	r.version, err = catalog.FindVersion(ctx, client, "version", r.service, *source.VersionID)
@@ -206,6 +207,8 @@ func cannotRepeat(source *db.Deployment, environment *db.Environment) *fault.Err
 	switch {
 	case source.Kind == deployment.KindEXTERNAL:
 		return fault.New(fault.Conflict, "deployment %s was made by somebody else: Shiplog has no snapshot of it", source.ID)
+	case source.Kind == deployment.KindUNDEPLOY:
+		return nothingIn(source)
 	case source.SnapshotID == nil:
 		return fault.New(fault.Conflict, "deployment %s was never planned: it has no snapshot", source.ID)
 	case source.TargetID != environment.TargetID:
@@ -213,6 +216,11 @@ func cannotRepeat(source *db.Deployment, environment *db.Environment) *fault.Err
 	}
 
 	return nil
+}
+
+// nothingIn refuses to repeat a deployment that took the service away.
+func nothingIn(source *db.Deployment) *fault.Error {
+	return fault.New(fault.Conflict, "deployment %s took the service away: there is no content in it to bring back; undeploy takes it away again", source.ID)
 }
 
 // CanRollback says whether its environment can go back to a deployment.

@@ -180,6 +180,10 @@ func (f *fixtures) input(mutation, path string, n int) object {
 			"service": "subject", "environment": "here", "to": f.failed, "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
 			"expectedCurrent": f.recorded, "idempotencyKey": key,
 		},
+		"undeploy": {
+			"service": "subject", "environment": "here", "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
+			"expectedCurrent": f.recorded, "idempotencyKey": key,
+		},
 		"cancelDeployment": {"deployment": f.failed, "reason": "for the test"},
 		"resolveStep":      {"step": f.step, "outcome": "SUCCEEDED", "reason": "for the test"},
 		"putRule": {
@@ -200,6 +204,8 @@ func (f *fixtures) input(mutation, path string, n int) object {
 		in["environment"] = "elsewhere" // which refuses to be acted on
 	case "redeploy expectedCurrent":
 		in["deployment"] = f.recorded
+	case "undeploy expectedCurrent":
+		in["environment"] = "elsewhere"
 	case "rollback expectedCurrent":
 		in["environment"] = "elsewhere"
 		in["to"] = f.recorded

@@ -169,6 +169,11 @@ func (f *fixtures) states(schema *ast.Schema, mutation *ast.FieldDefinition) []a
 			{class: wrongState, path: "to", what: "nothing to go back to", input: input(object{"to": nil, "expectedCurrent": nil})},
 			{class: wrongState, path: "to", what: "of another service", input: input(object{"to": f.worked, "expectedCurrent": nil})},
 		},
+		"undeploy": {
+			{class: wrongState, path: "environment", what: "where somebody else deploys", input: input(object{"environment": "elsewhere", "expectedCurrent": nil})},
+			{class: wrongState, path: "environment", what: "where nothing is", input: input(object{"environment": "steady", "expectedCurrent": nil})},
+			{class: wrongState, path: "expectedCurrent", what: "not the current one", input: input(nil)},
+		},
 		"putRule": {
 			{class: wrongState, path: "targetEnvironment", what: "archived, to decide", input: input(object{"enabled": true, "targetEnvironment": f.archivedEnvironment})},
 		},
@@ -238,6 +243,7 @@ func (f *fixtures) stand(a *api) {
 		"deploy":   {"dryRun": false, "override": nil},
 		"redeploy": {"expectedCurrent": nil, "override": nil},
 		"rollback": {"service": "steady", "environment": "steady", "to": f.worked, "expectedCurrent": nil, "override": nil},
+		"undeploy": {"service": "steady", "environment": "steady", "expectedCurrent": nil, "override": nil},
 	}
 }
 
