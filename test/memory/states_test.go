@@ -198,18 +198,6 @@ func otherwise(in object) string {
 func (f *fixtures) stand(a *api) {
 	f.t.Helper()
 
-	forever := object{
-		"apiVersion": "score.dev/v1b1",
-		"metadata":   object{"name": "forever", "annotations": object{"shiplog.dev/startup-timeout": "10m"}},
-		"containers": object{"main": object{"image": "forever", "command": []any{"/bin/sleep", "3600"}}},
-	}
-	never := clone(forever)
-	never["service"] = object{"ports": object{"web": object{"port": 1}}}
-	never["containers"] = object{"main": object{
-		"image": "never", "command": []any{"/bin/sleep", "3600"},
-		"readinessProbe": object{"httpGet": object{"path": "/", "port": 1}},
-	}}
-
 	deploy := func(name, version string, score object, reached func(status string) bool) string {
 		ask[object](a, `mutation($s: ID!, $v: String!, $w: JSON!) { registerVersion(input: {service: $s, version: $v, workload: {score: $w}}) { created } }`,
 			object{"s": name, "v": version, "w": score})
@@ -234,9 +222,9 @@ func (f *fixtures) stand(a *api) {
 
 	ask[object](a, `mutation { registerVersion(input: {service: "bare", version: "1", image: "registry.example/bare:1"}) { created } }`, nil)
 
-	deploy("busy", "1", never, func(status string) bool { return status == "VERIFYING" || status == "RUNNING" })
-	f.worked = f.name("WORKED", deploy("steady", "1", forever, func(status string) bool { return status == "SUCCEEDED" }))
-	deploy("steady", "2", forever, func(status string) bool { return status == "SUCCEEDED" })
+	deploy("busy", "1", never(), func(status string) bool { return status == "VERIFYING" || status == "RUNNING" })
+	f.worked = f.name("WORKED", deploy("steady", "1", forever(), func(status string) bool { return status == "SUCCEEDED" }))
+	deploy("steady", "2", forever(), func(status string) bool { return status == "SUCCEEDED" })
 
 	// What acts is refused in the end in all other cases; here it is done.
 	f.acting = map[string]object{
@@ -245,6 +233,27 @@ func (f *fixtures) stand(a *api) {
 		"rollback": {"service": "steady", "environment": "steady", "to": f.worked, "expectedCurrent": nil, "override": nil},
 		"undeploy": {"service": "steady", "environment": "steady", "expectedCurrent": nil, "override": nil},
 	}
+}
+
+// forever is a program that works as long as it runs.
+func forever() object {
+	return object{
+		"apiVersion": "score.dev/v1b1",
+		"metadata":   object{"name": "forever", "annotations": object{"shiplog.dev/startup-timeout": "10m"}},
+		"containers": object{"main": object{"image": "forever", "command": []any{"/bin/sleep", "3600"}}},
+	}
+}
+
+// never is a program that is not ready in the time of a test.
+func never() object {
+	score := forever()
+	score["service"] = object{"ports": object{"web": object{"port": 1}}}
+	score["containers"] = object{"main": object{
+		"image": "never", "command": []any{"/bin/sleep", "3600"},
+		"readinessProbe": object{"httpGet": object{"path": "/", "port": 1}},
+	}}
+
+	return score
 }
 
 // refusedFor sends what the state of things stands against and gives the
