@@ -255,7 +255,7 @@ func (w *world) checkRunning(t *testing.T, service string) {
 
 	var want string
 
-	if nodes := answer.Placements.Nodes; len(nodes) == 1 && nodes[0].Recorded != nil {
+	if nodes := answer.Placements.Nodes; len(nodes) == 1 && nodes[0].Recorded != nil && nodes[0].Recorded.Version != nil {
 		want = service + "/" + nodes[0].Recorded.Version.Name
 	}
 

@@ -209,6 +209,18 @@ func (w *world) deploy(ctx context.Context, service, version string, more map[st
 	return payload.Deployment, err
 }
 
+// undeploy asks for a service to be taken away.
+func (w *world) undeploy(ctx context.Context, service string, more map[string]any) (deployment, error) {
+	input := map[string]any{"service": service, "environment": place}
+	maps.Copy(input, more)
+
+	var payload struct{ Deployment deployment }
+
+	err := w.mutate(ctx, "undeploy", "deployment { "+deploymentFields+" }", input, &payload)
+
+	return payload.Deployment, err
+}
+
 // find reads a deployment.
 func (w *world) find(ctx context.Context, id string) (deployment, error) {
 	var found struct{ Deployment deployment }

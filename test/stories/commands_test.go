@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +36,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"score":    score,
 		"endpoint": endpoint,
 		"fetch":    fetch,
+		"closed":   closed,
 		"field":    field,
 	}
 }
@@ -289,6 +292,28 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	got := fmt.Sprintf("%d %s", answer.StatusCode, strings.TrimSpace(string(body)))
 	if want := args[1] + " " + args[2]; got != want {
 		ts.Fatalf("GET %s gives %q, want %q", args[0], got, want)
+	}
+}
+
+// closed asks where a deployed service was, and must find nobody: closed URL.
+func closed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: closed URL")
+	}
+
+	at, err := url.Parse(args[0])
+	ts.Check(err)
+
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+
+	connection, err := new(net.Dialer).DialContext(ctx, "tcp", at.Host)
+	if err == nil {
+		ts.Check(connection.Close())
+	}
+
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		ts.Fatalf("%s: %v, want nobody there", args[0], err)
 	}
 }
 
