@@ -88,14 +88,11 @@ func bindingOf(service *db.Service, environment *db.Environment, to *db.Target, 
 }
 
 // supported refuses what the target does not let in, and what its deployer
-// cannot run.
+// cannot run. A nil snapshot is what every deployer can do.
 func (e *Engine) supported(to *db.Target, shot *spec.Snapshot, binding spec.Binding) error {
-	kind, field := spec.TargetKind(to.Kind), "version"
+	kind := spec.TargetKind(to.Kind)
 
-	switch {
-	case shot == nil:
-		field = "environment"
-	case kind == spec.TargetKubernetes:
+	if shot != nil && kind == spec.TargetKubernetes {
 		if _, err := spec.Place(shot, binding); err != nil {
 			return err
 		}
@@ -106,8 +103,12 @@ func (e *Engine) supported(to *db.Target, shot *spec.Snapshot, binding spec.Bind
 		return fault.Invalid("environment", "this server has no deployer for %s targets%s", kind, hint(kind))
 	}
 
+	if shot == nil {
+		return nil
+	}
+
 	if err := d.Supports(shot); err != nil {
-		return fault.Invalid(field, "%s", err)
+		return fault.Invalid("version", "%s", err)
 	}
 
 	return nil

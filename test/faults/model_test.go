@@ -47,6 +47,7 @@ type modelDeployment struct {
 	n          int
 	version    int
 	content    string // fixed when it is planned, or with what it repeats
+	undeploy   bool   // it has neither
 	status     string
 	acted      bool
 	stop       bool
@@ -68,6 +69,7 @@ type modelRequest struct {
 	version           int
 	content           string
 	preempt, override bool
+	undeploy          bool
 	expected          *modelDeployment
 	expects           bool
 }
@@ -79,6 +81,8 @@ func (m *model) create(s *script, r modelRequest) fault.Code {
 		return fault.Stale
 	case m.locked && !r.override:
 		return fault.Locked
+	case r.undeploy && !m.isThere():
+		return fault.Conflict
 	}
 
 	for _, d := range m.deployments {
@@ -88,7 +92,7 @@ func (m *model) create(s *script, r modelRequest) fault.Code {
 	}
 
 	made := &modelDeployment{
-		n: len(m.deployments), version: r.version, content: r.content, status: "QUEUED", base: m.recorded,
+		n: len(m.deployments), version: r.version, content: r.content, undeploy: r.undeploy, status: "QUEUED", base: m.recorded,
 		plan: "PENDING", apply: "PENDING", rollout: "PENDING",
 	}
 
@@ -106,6 +110,15 @@ func (m *model) create(s *script, r modelRequest) fault.Code {
 	m.deployments = append(m.deployments, made)
 
 	return ""
+}
+
+// isThere: there is something to take away, or it may come.
+func (m *model) isThere() bool {
+	if slices.ContainsFunc(m.deployments, func(d *modelDeployment) bool { return !d.final() }) {
+		return true
+	}
+
+	return m.applied != nil && (!m.applied.undeploy || m.applied.status != "SUCCEEDED")
 }
 
 func (m *model) finish(d *modelDeployment, to string) {
@@ -139,7 +152,7 @@ func (m *model) lastGood() *modelDeployment {
 	var last *modelDeployment
 
 	for _, d := range m.deployments {
-		if d.order > 0 && d.content != m.applied.content && (last == nil || d.order > last.order) {
+		if d.order > 0 && !d.undeploy && d.content != m.applied.content && (last == nil || d.order > last.order) {
 			last = d
 		}
 	}
@@ -313,7 +326,7 @@ func (t modelTenure) begin(d *modelDeployment) {
 		t.at("log plan", false)
 		t.at("log apply", false)
 
-		if d.content == "" {
+		if d.content == "" && !d.undeploy {
 			d.content = t.content(d.version)
 		}
 
@@ -378,6 +391,8 @@ func (m *model) start(d *modelDeployment) {
 	m.anchor = d
 
 	switch {
+	case d.undeploy:
+		m.serving, m.coming = booking{}, booking{}
 	case m.serving.content == d.content:
 		m.coming = booking{}
 	case m.coming.by == d && m.coming.content == d.content:

@@ -223,8 +223,10 @@ func (q *sequence) act() error {
 		return q.deploy()
 	case n < 42 && len(m.deployments) > 0:
 		return q.redeploy(q.any())
-	case n < 50:
+	case n < 48:
 		return q.rollback()
+	case n < 53:
+		return q.undeploy()
 	case n < 58 && len(m.deployments) > 0:
 		return q.cancel(q.any())
 	case n < 62:
@@ -349,7 +351,7 @@ func (q *sequence) redeploy(of *modelDeployment) error {
 	key := uuid.NewString()
 
 	return q.ask(fmt.Sprintf("redeploy %d %s %+v", of.n, configuration, r), func(s *script) fault.Code {
-		if configuration == engine.Then && of.content == "" {
+		if of.undeploy || configuration == engine.Then && of.content == "" {
 			return fault.Conflict
 		}
 
@@ -389,6 +391,23 @@ func (q *sequence) rollback() error {
 	}, func(ctx context.Context) (string, error) {
 		made, err := q.now.Rollback(ctx, engine.Rollback{
 			Service: q.name, Environment: q.place, To: named, Preempt: preempt, Override: override, ExpectedCurrent: expected, IdempotencyKey: &key,
+		})
+		if err != nil {
+			return "", err
+		}
+
+		return made.Deployment.ID, nil
+	})
+}
+
+func (q *sequence) undeploy() error {
+	r, preempt, override, expected := q.request(0, "")
+	r.undeploy = true
+	key := uuid.NewString()
+
+	return q.ask(fmt.Sprintf("undeploy %+v", r), func(s *script) fault.Code { return q.model.create(s, r) }, func(ctx context.Context) (string, error) {
+		made, err := q.now.Undeploy(ctx, engine.Undeploy{
+			Service: q.name, Environment: q.place, Preempt: preempt, Override: override, ExpectedCurrent: expected, IdempotencyKey: &key,
 		})
 		if err != nil {
 			return "", err
