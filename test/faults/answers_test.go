@@ -63,6 +63,10 @@ func creations(w *world, source string) []creation {
 		{"rollback", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"service": "shop", "environment": place, "to": source}
 		}, deployments},
+		// The last one: nothing is there after it.
+		{"undeploy", "deployment { id }", func(int) map[string]any {
+			return map[string]any{"service": "shop", "environment": place}
+		}, deployments},
 	}
 }
 
