@@ -34,7 +34,7 @@
 // inherited workload runs the new version; "." in a Score document is the
 // version's image named as the container, or main, or the only one. What is
 // without a digest then is refused: a caller asks [UnpinnedImages], resolves
-// them, adds them to the images (under any name), and renders.
+// them, gives them to [RenderInput.Pin], and renders.
 //
 // A Score document's resources are supplied by the configuration: an output
 // is a value, or a key of a secret, which becomes a secretKeyRef (in the middle

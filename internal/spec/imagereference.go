@@ -69,6 +69,15 @@ func (r reference) sameImage(other reference) bool {
 	return r.canonicalRepository() == other.canonicalRepository() && defaultTag(r.tag) == defaultTag(other.tag)
 }
 
+// SameImage reports whether both references name the same tag of the same
+// repository, however they are written.
+func SameImage(a, b string) bool {
+	one, ok := parseReference(a)
+	other, fine := parseReference(b)
+
+	return ok && fine && one.sameImage(other)
+}
+
 func defaultTag(tag string) string {
 	if tag == "" {
 		return "latest"

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -20,17 +19,14 @@ func pinned(in RenderInput) (RenderInput, error) {
 		return in, err
 	}
 
-	images := map[string]Image{}
-	maps.Copy(images, in.Images)
+	digests := map[string]string{}
 
 	for _, reference := range open {
 		sum := sha256.Sum256([]byte(reference))
-		images["resolved "+reference] = Image{Reference: reference, Digest: "sha256:" + hex.EncodeToString(sum[:])}
+		digests[reference] = "sha256:" + hex.EncodeToString(sum[:])
 	}
 
-	in.Images = images
-
-	return in, nil
+	return in.Pin(digests), nil
 }
 
 // FuzzKubernetes: rendering and placing never panic and refuse with

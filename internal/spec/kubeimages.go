@@ -1,6 +1,10 @@
 package spec
 
-import "github.com/shiplog/shiplog/internal/fault"
+import (
+	"maps"
+
+	"github.com/shiplog/shiplog/internal/fault"
+)
 
 // versionImages reads the references of a version's images.
 func versionImages(images map[string]Image) (map[string]reference, error) {
@@ -32,8 +36,9 @@ func pinImages(objects objectSet, images map[string]reference) {
 }
 
 // requireDigests gives images that still have no digest that of the version's
-// image with the same tag, and names those for which there is none.
-func requireDigests(field string, objects objectSet, images map[string]reference, missing *findings) {
+// image with the same tag, or the one that a registry gave, and names those
+// for which there is none.
+func requireDigests(field string, objects objectSet, images map[string]reference, digests map[string]string, missing *findings) {
 	for _, key := range sortedKeys(objects) {
 		eachImage(child(field, key), objects[key], func(at, written string, set func(string)) {
 			r, ok := parseReference(written)
@@ -53,16 +58,27 @@ func requireDigests(field string, objects objectSet, images map[string]reference
 				return
 			}
 
+			if r.digest = digests[written]; r.digest != "" {
+				set(r.String())
+
+				return
+			}
+
 			missing.addf(at, "is %s, whose digest is not known, and what is deployed is a digest; accepted is an image of the version with reference and digest, or a reference with @sha256:…", shorten(written))
 		})
 	}
 }
 
-// UnpinnedImages gives the references of a workload's images that neither
-// themselves nor by the version's images have a digest, in order, without
-// doubles. A caller that can ask registries adds their digests to the images
-// (under any name) before it renders. Errors are those of Render.
+// UnpinnedImages gives the references of a workload's images that have a
+// digest neither themselves nor by the version's images nor by Digests, in
+// order, without doubles; none for targets that run no images. A caller that
+// can ask registries gives their digests to Pin before it renders. Errors are
+// those of Render.
 func UnpinnedImages(in RenderInput) ([]string, error) {
+	if in.Target != TargetKubernetes {
+		return nil, nil
+	}
+
 	objects, err := kubernetesObjects(in, &findings{})
 	if err != nil {
 		return nil, err
@@ -84,7 +100,7 @@ func UnpinnedImages(in RenderInput) ([]string, error) {
 	for _, key := range sortedKeys(objects) {
 		eachImage(key, objects[key], func(_, written string, _ func(string)) {
 			r, ok := parseReference(written)
-			if !ok || r.digest != "" {
+			if !ok || r.digest != "" || in.Digests[written] != "" {
 				return
 			}
 
@@ -95,6 +111,37 @@ func UnpinnedImages(in RenderInput) ([]string, error) {
 	}
 
 	return sortedKeys(open), nil
+}
+
+// Pin gives the input with digests of the references that UnpinnedImages gave:
+// those of the version's own images stand at them, the others beside them.
+func (in RenderInput) Pin(digests map[string]string) RenderInput {
+	images, others := maps.Clone(in.Images), maps.Clone(in.Digests)
+	if others == nil {
+		others = map[string]string{}
+	}
+
+	for reference, digest := range digests {
+		own := false
+
+		for name, image := range images {
+			if SameImage(image.Reference, reference) {
+				own = true
+
+				if image.Digest == "" {
+					images[name] = Image{Reference: image.Reference, Digest: digest}
+				}
+			}
+		}
+
+		if !own {
+			others[reference] = digest
+		}
+	}
+
+	in.Images, in.Digests = images, others
+
+	return in
 }
 
 // eachImage visits the image of every container in an object: of any list of

@@ -201,6 +201,60 @@ spec:
 	}
 }
 
+// TestPinLeavesOtherTags: what a registry said of one tag says nothing about
+// another one of the same repository, nor about a digest that is written down.
+func TestPinLeavesOtherTags(t *testing.T) {
+	t.Parallel()
+
+	w, err := ParseWorkload("workload", nil, `
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  containers:
+    - {name: own, image: "shop/hello:1.0"}
+    - {name: fixed, image: "redis:7@`+shopDigest+`"}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	in := RenderInput{
+		Target: TargetKubernetes, Service: "hello", Workload: w,
+		Images:        map[string]Image{"main": {Reference: "docker.io/shop/hello:1.0"}},
+		Configuration: mustConfiguration(t, `{"patches":[{"object":"v1/Pod/a","merge":{"spec":{"containers":[{"name":"beside","image":"redis:8"}]}}}]}`),
+	}
+
+	if in, err = pinned(in); err != nil {
+		t.Fatal(err)
+	}
+
+	if in.Images["main"].Digest == "" || len(in.Images) != 1 || len(in.Digests) != 1 {
+		t.Errorf("images %v, digests %v", in.Images, in.Digests)
+	}
+
+	shot, err := Render(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	object := string(shot.Objects["v1/Pod/a"])
+	for _, want := range []string{`"docker.io/shop/hello:1.0@` + in.Images["main"].Digest, `"redis:7@` + shopDigest, `"redis:8@` + in.Digests["redis:8"]} {
+		if !strings.Contains(object, want) {
+			t.Errorf("without %s: %s", want, object)
+		}
+	}
+
+	if open, err := UnpinnedImages(in); err != nil || len(open) > 0 {
+		t.Errorf("still open: %v, %v", open, err)
+	}
+
+	in.Target = TargetProcess
+	if open, err := UnpinnedImages(in); err != nil || len(open) > 0 {
+		t.Errorf("a process target: %v, %v", open, err)
+	}
+}
+
 func TestPlaceRefusesBindings(t *testing.T) {
 	t.Parallel()
 

@@ -35,7 +35,7 @@ func renderKubernetes(in RenderInput) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 
-	requireDigests(objectsField(in.Workload), objects, images, &missing)
+	requireDigests(objectsField(in.Workload), objects, images, in.Digests, &missing)
 
 	if err := missing.err("configuration", "leaves values open"); err != nil {
 		return nil, err

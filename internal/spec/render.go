@@ -14,7 +14,12 @@ type RenderInput struct {
 	// Service is the name of the service; objects are named after it.
 	Service string
 	// Images of the version by name.
-	Images   map[string]Image
+	Images map[string]Image
+	// Digests that registries gave for images that are not the version's own
+	// (a proxy beside it), by the reference that UnpinnedImages gives. They do
+	// not stand among Images: those decide the tag of every container with
+	// their repository, these only what a tag means.
+	Digests  map[string]string
 	Workload Workload
 	// Configuration is the effective one (MergeConfiguration).
 	Configuration Configuration
