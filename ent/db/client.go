@@ -33,6 +33,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/payload"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/refusal"
+	"github.com/shiplog/shiplog/ent/db/resolvedimage"
 	"github.com/shiplog/shiplog/ent/db/rule"
 	"github.com/shiplog/shiplog/ent/db/service"
 	"github.com/shiplog/shiplog/ent/db/snapshot"
@@ -84,6 +85,8 @@ type Client struct {
 	Placement *PlacementClient
 	// Refusal is the client for interacting with the Refusal builders.
 	Refusal *RefusalClient
+	// ResolvedImage is the client for interacting with the ResolvedImage builders.
+	ResolvedImage *ResolvedImageClient
 	// Rule is the client for interacting with the Rule builders.
 	Rule *RuleClient
 	// Service is the client for interacting with the Service builders.
@@ -125,6 +128,7 @@ func (c *Client) init() {
 	c.Payload = NewPayloadClient(c.config)
 	c.Placement = NewPlacementClient(c.config)
 	c.Refusal = NewRefusalClient(c.config)
+	c.ResolvedImage = NewResolvedImageClient(c.config)
 	c.Rule = NewRuleClient(c.config)
 	c.Service = NewServiceClient(c.config)
 	c.Snapshot = NewSnapshotClient(c.config)
@@ -241,6 +245,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Payload:         NewPayloadClient(cfg),
 		Placement:       NewPlacementClient(cfg),
 		Refusal:         NewRefusalClient(cfg),
+		ResolvedImage:   NewResolvedImageClient(cfg),
 		Rule:            NewRuleClient(cfg),
 		Service:         NewServiceClient(cfg),
 		Snapshot:        NewSnapshotClient(cfg),
@@ -284,6 +289,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Payload:         NewPayloadClient(cfg),
 		Placement:       NewPlacementClient(cfg),
 		Refusal:         NewRefusalClient(cfg),
+		ResolvedImage:   NewResolvedImageClient(cfg),
 		Rule:            NewRuleClient(cfg),
 		Service:         NewServiceClient(cfg),
 		Snapshot:        NewSnapshotClient(cfg),
@@ -322,7 +328,7 @@ func (c *Client) Use(hooks ...Hook) {
 		c.Check, c.Configuration, c.Decision, c.Deployment, c.Document, c.Environment,
 		c.Event, c.IdempotencyKey, c.Image, c.JournalHead, c.Lease, c.LogChunk,
 		c.LogHead, c.Observation, c.ObservationHead, c.Payload, c.Placement, c.Refusal,
-		c.Rule, c.Service, c.Snapshot, c.Step, c.Target, c.Version,
+		c.ResolvedImage, c.Rule, c.Service, c.Snapshot, c.Step, c.Target, c.Version,
 	} {
 		n.Use(hooks...)
 	}
@@ -335,7 +341,7 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.Check, c.Configuration, c.Decision, c.Deployment, c.Document, c.Environment,
 		c.Event, c.IdempotencyKey, c.Image, c.JournalHead, c.Lease, c.LogChunk,
 		c.LogHead, c.Observation, c.ObservationHead, c.Payload, c.Placement, c.Refusal,
-		c.Rule, c.Service, c.Snapshot, c.Step, c.Target, c.Version,
+		c.ResolvedImage, c.Rule, c.Service, c.Snapshot, c.Step, c.Target, c.Version,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -380,6 +386,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Placement.mutate(ctx, m)
 	case *RefusalMutation:
 		return c.Refusal.mutate(ctx, m)
+	case *ResolvedImageMutation:
+		return c.ResolvedImage.mutate(ctx, m)
 	case *RuleMutation:
 		return c.Rule.mutate(ctx, m)
 	case *ServiceMutation:
@@ -3111,6 +3119,155 @@ func (c *RefusalClient) mutate(ctx context.Context, m *RefusalMutation) (Value, 
 	}
 }
 
+// ResolvedImageClient is a client for the ResolvedImage schema.
+type ResolvedImageClient struct {
+	config
+}
+
+// NewResolvedImageClient returns a client for the ResolvedImage from the given config.
+func NewResolvedImageClient(c config) *ResolvedImageClient {
+	return &ResolvedImageClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `resolvedimage.Hooks(f(g(h())))`.
+func (c *ResolvedImageClient) Use(hooks ...Hook) {
+	c.hooks.ResolvedImage = append(c.hooks.ResolvedImage, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `resolvedimage.Intercept(f(g(h())))`.
+func (c *ResolvedImageClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ResolvedImage = append(c.inters.ResolvedImage, interceptors...)
+}
+
+// Create returns a builder for creating a ResolvedImage entity.
+func (c *ResolvedImageClient) Create() *ResolvedImageCreate {
+	mutation := newResolvedImageMutation(c.config, OpCreate)
+	return &ResolvedImageCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ResolvedImage entities.
+func (c *ResolvedImageClient) CreateBulk(builders ...*ResolvedImageCreate) *ResolvedImageCreateBulk {
+	return &ResolvedImageCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ResolvedImageClient) MapCreateBulk(slice any, setFunc func(*ResolvedImageCreate, int)) *ResolvedImageCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ResolvedImageCreateBulk{err: fmt.Errorf("calling to ResolvedImageClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ResolvedImageCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ResolvedImageCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ResolvedImage.
+func (c *ResolvedImageClient) Update() *ResolvedImageUpdate {
+	mutation := newResolvedImageMutation(c.config, OpUpdate)
+	return &ResolvedImageUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ResolvedImageClient) UpdateOne(_m *ResolvedImage) *ResolvedImageUpdateOne {
+	mutation := newResolvedImageMutation(c.config, OpUpdateOne, withResolvedImage(_m))
+	return &ResolvedImageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ResolvedImageClient) UpdateOneID(id int) *ResolvedImageUpdateOne {
+	mutation := newResolvedImageMutation(c.config, OpUpdateOne, withResolvedImageID(id))
+	return &ResolvedImageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ResolvedImage.
+func (c *ResolvedImageClient) Delete() *ResolvedImageDelete {
+	mutation := newResolvedImageMutation(c.config, OpDelete)
+	return &ResolvedImageDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ResolvedImageClient) DeleteOne(_m *ResolvedImage) *ResolvedImageDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ResolvedImageClient) DeleteOneID(id int) *ResolvedImageDeleteOne {
+	builder := c.Delete().Where(resolvedimage.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ResolvedImageDeleteOne{builder}
+}
+
+// Query returns a query builder for ResolvedImage.
+func (c *ResolvedImageClient) Query() *ResolvedImageQuery {
+	return &ResolvedImageQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeResolvedImage},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ResolvedImage entity by its id.
+func (c *ResolvedImageClient) Get(ctx context.Context, id int) (*ResolvedImage, error) {
+	return c.Query().Where(resolvedimage.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ResolvedImageClient) GetX(ctx context.Context, id int) *ResolvedImage {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVersion queries the version edge of a ResolvedImage.
+func (c *ResolvedImageClient) QueryVersion(_m *ResolvedImage) *VersionQuery {
+	query := (&VersionClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(resolvedimage.Table, resolvedimage.FieldID, id),
+			sqlgraph.To(version.Table, version.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, resolvedimage.VersionTable, resolvedimage.VersionColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *ResolvedImageClient) Hooks() []Hook {
+	return c.hooks.ResolvedImage
+}
+
+// Interceptors returns the client interceptors.
+func (c *ResolvedImageClient) Interceptors() []Interceptor {
+	return c.inters.ResolvedImage
+}
+
+func (c *ResolvedImageClient) mutate(ctx context.Context, m *ResolvedImageMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ResolvedImageCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ResolvedImageUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ResolvedImageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ResolvedImageDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown ResolvedImage mutation op: %q", m.Op())
+	}
+}
+
 // RuleClient is a client for the Rule schema.
 type RuleClient struct {
 	config
@@ -4010,14 +4167,14 @@ type (
 	hooks struct {
 		Check, Configuration, Decision, Deployment, Document, Environment, Event,
 		IdempotencyKey, Image, JournalHead, Lease, LogChunk, LogHead, Observation,
-		ObservationHead, Payload, Placement, Refusal, Rule, Service, Snapshot, Step,
-		Target, Version []ent.Hook
+		ObservationHead, Payload, Placement, Refusal, ResolvedImage, Rule, Service,
+		Snapshot, Step, Target, Version []ent.Hook
 	}
 	inters struct {
 		Check, Configuration, Decision, Deployment, Document, Environment, Event,
 		IdempotencyKey, Image, JournalHead, Lease, LogChunk, LogHead, Observation,
-		ObservationHead, Payload, Placement, Refusal, Rule, Service, Snapshot, Step,
-		Target, Version []ent.Interceptor
+		ObservationHead, Payload, Placement, Refusal, ResolvedImage, Rule, Service,
+		Snapshot, Step, Target, Version []ent.Interceptor
 	}
 )
 

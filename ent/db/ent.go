@@ -30,6 +30,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/payload"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/refusal"
+	"github.com/shiplog/shiplog/ent/db/resolvedimage"
 	"github.com/shiplog/shiplog/ent/db/rule"
 	"github.com/shiplog/shiplog/ent/db/service"
 	"github.com/shiplog/shiplog/ent/db/snapshot"
@@ -114,6 +115,7 @@ func checkColumn(t, c string) error {
 			payload.Table:         payload.ValidColumn,
 			placement.Table:       placement.ValidColumn,
 			refusal.Table:         refusal.ValidColumn,
+			resolvedimage.Table:   resolvedimage.ValidColumn,
 			rule.Table:            rule.ValidColumn,
 			service.Table:         service.ValidColumn,
 			snapshot.Table:        snapshot.ValidColumn,

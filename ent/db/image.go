@@ -5,6 +5,7 @@ package db
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
@@ -25,6 +26,8 @@ type Image struct {
 	Reference string `json:"reference,omitempty"`
 	// sha256:…, set once when it is resolved
 	Digest *string `json:"digest,omitempty"`
+	// when a registry gave the digest; null when it was registered with it
+	ResolvedAt *time.Time `json:"resolved_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the ImageQuery when eager-loading is set.
 	Edges        ImageEdges `json:"edges"`
@@ -60,6 +63,8 @@ func (*Image) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case image.FieldVersionID, image.FieldName, image.FieldReference, image.FieldDigest:
 			values[i] = new(sql.NullString)
+		case image.FieldResolvedAt:
+			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
 		}
@@ -105,6 +110,13 @@ func (_m *Image) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Digest = new(string)
 				*_m.Digest = value.String
+			}
+		case image.FieldResolvedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field resolved_at", values[i])
+			} else if value.Valid {
+				_m.ResolvedAt = new(time.Time)
+				*_m.ResolvedAt = value.Time
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -159,6 +171,11 @@ func (_m *Image) String() string {
 	if v := _m.Digest; v != nil {
 		builder.WriteString("digest=")
 		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ResolvedAt; v != nil {
+		builder.WriteString("resolved_at=")
+		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteByte(')')
 	return builder.String()

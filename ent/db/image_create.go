@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -50,6 +51,20 @@ func (_c *ImageCreate) SetDigest(v string) *ImageCreate {
 func (_c *ImageCreate) SetNillableDigest(v *string) *ImageCreate {
 	if v != nil {
 		_c.SetDigest(*v)
+	}
+	return _c
+}
+
+// SetResolvedAt sets the "resolved_at" field.
+func (_c *ImageCreate) SetResolvedAt(v time.Time) *ImageCreate {
+	_c.mutation.SetResolvedAt(v)
+	return _c
+}
+
+// SetNillableResolvedAt sets the "resolved_at" field if the given value is not nil.
+func (_c *ImageCreate) SetNillableResolvedAt(v *time.Time) *ImageCreate {
+	if v != nil {
+		_c.SetResolvedAt(*v)
 	}
 	return _c
 }
@@ -144,6 +159,10 @@ func (_c *ImageCreate) createSpec() (*Image, *sqlgraph.CreateSpec) {
 		_spec.SetField(image.FieldDigest, field.TypeString, value)
 		_node.Digest = &value
 	}
+	if value, ok := _c.mutation.ResolvedAt(); ok {
+		_spec.SetField(image.FieldResolvedAt, field.TypeTime, value)
+		_node.ResolvedAt = &value
+	}
 	if nodes := _c.mutation.VersionIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.M2O,
@@ -231,6 +250,24 @@ func (u *ImageUpsert) ClearDigest() *ImageUpsert {
 	return u
 }
 
+// SetResolvedAt sets the "resolved_at" field.
+func (u *ImageUpsert) SetResolvedAt(v time.Time) *ImageUpsert {
+	u.Set(image.FieldResolvedAt, v)
+	return u
+}
+
+// UpdateResolvedAt sets the "resolved_at" field to the value that was provided on create.
+func (u *ImageUpsert) UpdateResolvedAt() *ImageUpsert {
+	u.SetExcluded(image.FieldResolvedAt)
+	return u
+}
+
+// ClearResolvedAt clears the value of the "resolved_at" field.
+func (u *ImageUpsert) ClearResolvedAt() *ImageUpsert {
+	u.SetNull(image.FieldResolvedAt)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create.
 // Using this option is equivalent to using:
 //
@@ -300,6 +337,27 @@ func (u *ImageUpsertOne) UpdateDigest() *ImageUpsertOne {
 func (u *ImageUpsertOne) ClearDigest() *ImageUpsertOne {
 	return u.Update(func(s *ImageUpsert) {
 		s.ClearDigest()
+	})
+}
+
+// SetResolvedAt sets the "resolved_at" field.
+func (u *ImageUpsertOne) SetResolvedAt(v time.Time) *ImageUpsertOne {
+	return u.Update(func(s *ImageUpsert) {
+		s.SetResolvedAt(v)
+	})
+}
+
+// UpdateResolvedAt sets the "resolved_at" field to the value that was provided on create.
+func (u *ImageUpsertOne) UpdateResolvedAt() *ImageUpsertOne {
+	return u.Update(func(s *ImageUpsert) {
+		s.UpdateResolvedAt()
+	})
+}
+
+// ClearResolvedAt clears the value of the "resolved_at" field.
+func (u *ImageUpsertOne) ClearResolvedAt() *ImageUpsertOne {
+	return u.Update(func(s *ImageUpsert) {
+		s.ClearResolvedAt()
 	})
 }
 
@@ -537,6 +595,27 @@ func (u *ImageUpsertBulk) UpdateDigest() *ImageUpsertBulk {
 func (u *ImageUpsertBulk) ClearDigest() *ImageUpsertBulk {
 	return u.Update(func(s *ImageUpsert) {
 		s.ClearDigest()
+	})
+}
+
+// SetResolvedAt sets the "resolved_at" field.
+func (u *ImageUpsertBulk) SetResolvedAt(v time.Time) *ImageUpsertBulk {
+	return u.Update(func(s *ImageUpsert) {
+		s.SetResolvedAt(v)
+	})
+}
+
+// UpdateResolvedAt sets the "resolved_at" field to the value that was provided on create.
+func (u *ImageUpsertBulk) UpdateResolvedAt() *ImageUpsertBulk {
+	return u.Update(func(s *ImageUpsert) {
+		s.UpdateResolvedAt()
+	})
+}
+
+// ClearResolvedAt clears the value of the "resolved_at" field.
+func (u *ImageUpsertBulk) ClearResolvedAt() *ImageUpsertBulk {
+	return u.Update(func(s *ImageUpsert) {
+		s.ClearResolvedAt()
 	})
 }
 

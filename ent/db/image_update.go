@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -45,6 +46,26 @@ func (_u *ImageUpdate) SetNillableDigest(v *string) *ImageUpdate {
 // ClearDigest clears the value of the "digest" field.
 func (_u *ImageUpdate) ClearDigest() *ImageUpdate {
 	_u.mutation.ClearDigest()
+	return _u
+}
+
+// SetResolvedAt sets the "resolved_at" field.
+func (_u *ImageUpdate) SetResolvedAt(v time.Time) *ImageUpdate {
+	_u.mutation.SetResolvedAt(v)
+	return _u
+}
+
+// SetNillableResolvedAt sets the "resolved_at" field if the given value is not nil.
+func (_u *ImageUpdate) SetNillableResolvedAt(v *time.Time) *ImageUpdate {
+	if v != nil {
+		_u.SetResolvedAt(*v)
+	}
+	return _u
+}
+
+// ClearResolvedAt clears the value of the "resolved_at" field.
+func (_u *ImageUpdate) ClearResolvedAt() *ImageUpdate {
+	_u.mutation.ClearResolvedAt()
 	return _u
 }
 
@@ -112,6 +133,12 @@ func (_u *ImageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.DigestCleared() {
 		_spec.ClearField(image.FieldDigest, field.TypeString)
 	}
+	if value, ok := _u.mutation.ResolvedAt(); ok {
+		_spec.SetField(image.FieldResolvedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ResolvedAtCleared() {
+		_spec.ClearField(image.FieldResolvedAt, field.TypeTime)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -151,6 +178,26 @@ func (_u *ImageUpdateOne) SetNillableDigest(v *string) *ImageUpdateOne {
 // ClearDigest clears the value of the "digest" field.
 func (_u *ImageUpdateOne) ClearDigest() *ImageUpdateOne {
 	_u.mutation.ClearDigest()
+	return _u
+}
+
+// SetResolvedAt sets the "resolved_at" field.
+func (_u *ImageUpdateOne) SetResolvedAt(v time.Time) *ImageUpdateOne {
+	_u.mutation.SetResolvedAt(v)
+	return _u
+}
+
+// SetNillableResolvedAt sets the "resolved_at" field if the given value is not nil.
+func (_u *ImageUpdateOne) SetNillableResolvedAt(v *time.Time) *ImageUpdateOne {
+	if v != nil {
+		_u.SetResolvedAt(*v)
+	}
+	return _u
+}
+
+// ClearResolvedAt clears the value of the "resolved_at" field.
+func (_u *ImageUpdateOne) ClearResolvedAt() *ImageUpdateOne {
+	_u.mutation.ClearResolvedAt()
 	return _u
 }
 
@@ -247,6 +294,12 @@ func (_u *ImageUpdateOne) sqlSave(ctx context.Context) (_node *Image, err error)
 	}
 	if _u.mutation.DigestCleared() {
 		_spec.ClearField(image.FieldDigest, field.TypeString)
+	}
+	if value, ok := _u.mutation.ResolvedAt(); ok {
+		_spec.SetField(image.FieldResolvedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ResolvedAtCleared() {
+		_spec.ClearField(image.FieldResolvedAt, field.TypeTime)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Image{config: _u.config}

@@ -31,6 +31,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/predicate"
 	"github.com/shiplog/shiplog/ent/db/refusal"
+	"github.com/shiplog/shiplog/ent/db/resolvedimage"
 	"github.com/shiplog/shiplog/ent/db/rule"
 	"github.com/shiplog/shiplog/ent/db/service"
 	"github.com/shiplog/shiplog/ent/db/snapshot"
@@ -67,6 +68,7 @@ const (
 	TypePayload         = "Payload"
 	TypePlacement       = "Placement"
 	TypeRefusal         = "Refusal"
+	TypeResolvedImage   = "ResolvedImage"
 	TypeRule            = "Rule"
 	TypeService         = "Service"
 	TypeSnapshot        = "Snapshot"
@@ -9061,6 +9063,7 @@ type ImageMutation struct {
 	name           *string
 	reference      *string
 	digest         *string
+	resolved_at    *time.Time
 	clearedFields  map[string]struct{}
 	version        *string
 	clearedversion bool
@@ -9324,6 +9327,55 @@ func (m *ImageMutation) ResetDigest() {
 	delete(m.clearedFields, image.FieldDigest)
 }
 
+// SetResolvedAt sets the "resolved_at" field.
+func (m *ImageMutation) SetResolvedAt(t time.Time) {
+	m.resolved_at = &t
+}
+
+// ResolvedAt returns the value of the "resolved_at" field in the mutation.
+func (m *ImageMutation) ResolvedAt() (r time.Time, exists bool) {
+	v := m.resolved_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResolvedAt returns the old "resolved_at" field's value of the Image entity.
+// If the Image object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ImageMutation) OldResolvedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResolvedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResolvedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResolvedAt: %w", err)
+	}
+	return oldValue.ResolvedAt, nil
+}
+
+// ClearResolvedAt clears the value of the "resolved_at" field.
+func (m *ImageMutation) ClearResolvedAt() {
+	m.resolved_at = nil
+	m.clearedFields[image.FieldResolvedAt] = struct{}{}
+}
+
+// ResolvedAtCleared returns if the "resolved_at" field was cleared in this mutation.
+func (m *ImageMutation) ResolvedAtCleared() bool {
+	_, ok := m.clearedFields[image.FieldResolvedAt]
+	return ok
+}
+
+// ResetResolvedAt resets all changes to the "resolved_at" field.
+func (m *ImageMutation) ResetResolvedAt() {
+	m.resolved_at = nil
+	delete(m.clearedFields, image.FieldResolvedAt)
+}
+
 // ClearVersion clears the "version" edge to the Version entity.
 func (m *ImageMutation) ClearVersion() {
 	m.clearedversion = true
@@ -9385,7 +9437,7 @@ func (m *ImageMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ImageMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 5)
 	if m.version != nil {
 		fields = append(fields, image.FieldVersionID)
 	}
@@ -9397,6 +9449,9 @@ func (m *ImageMutation) Fields() []string {
 	}
 	if m.digest != nil {
 		fields = append(fields, image.FieldDigest)
+	}
+	if m.resolved_at != nil {
+		fields = append(fields, image.FieldResolvedAt)
 	}
 	return fields
 }
@@ -9414,6 +9469,8 @@ func (m *ImageMutation) Field(name string) (ent.Value, bool) {
 		return m.Reference()
 	case image.FieldDigest:
 		return m.Digest()
+	case image.FieldResolvedAt:
+		return m.ResolvedAt()
 	}
 	return nil, false
 }
@@ -9431,6 +9488,8 @@ func (m *ImageMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldReference(ctx)
 	case image.FieldDigest:
 		return m.OldDigest(ctx)
+	case image.FieldResolvedAt:
+		return m.OldResolvedAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown Image field %s", name)
 }
@@ -9468,6 +9527,13 @@ func (m *ImageMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetDigest(v)
 		return nil
+	case image.FieldResolvedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResolvedAt(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Image field %s", name)
 }
@@ -9501,6 +9567,9 @@ func (m *ImageMutation) ClearedFields() []string {
 	if m.FieldCleared(image.FieldDigest) {
 		fields = append(fields, image.FieldDigest)
 	}
+	if m.FieldCleared(image.FieldResolvedAt) {
+		fields = append(fields, image.FieldResolvedAt)
+	}
 	return fields
 }
 
@@ -9517,6 +9586,9 @@ func (m *ImageMutation) ClearField(name string) error {
 	switch name {
 	case image.FieldDigest:
 		m.ClearDigest()
+		return nil
+	case image.FieldResolvedAt:
+		m.ClearResolvedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Image nullable field %s", name)
@@ -9537,6 +9609,9 @@ func (m *ImageMutation) ResetField(name string) error {
 		return nil
 	case image.FieldDigest:
 		m.ResetDigest()
+		return nil
+	case image.FieldResolvedAt:
+		m.ResetResolvedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Image field %s", name)
@@ -15237,6 +15312,548 @@ func (m *RefusalMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *RefusalMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Refusal edge %s", name)
+}
+
+// ResolvedImageMutation represents an operation that mutates the ResolvedImage nodes in the graph.
+type ResolvedImageMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *int
+	created_at     *time.Time
+	reference      *string
+	digest         *string
+	clearedFields  map[string]struct{}
+	version        *string
+	clearedversion bool
+	done           bool
+	oldValue       func(context.Context) (*ResolvedImage, error)
+	predicates     []predicate.ResolvedImage
+}
+
+var _ ent.Mutation = (*ResolvedImageMutation)(nil)
+
+// resolvedimageOption allows management of the mutation configuration using functional options.
+type resolvedimageOption func(*ResolvedImageMutation)
+
+// newResolvedImageMutation creates new mutation for the ResolvedImage entity.
+func newResolvedImageMutation(c config, op Op, opts ...resolvedimageOption) *ResolvedImageMutation {
+	m := &ResolvedImageMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeResolvedImage,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withResolvedImageID sets the ID field of the mutation.
+func withResolvedImageID(id int) resolvedimageOption {
+	return func(m *ResolvedImageMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ResolvedImage
+		)
+		m.oldValue = func(ctx context.Context) (*ResolvedImage, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ResolvedImage.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withResolvedImage sets the old ResolvedImage of the mutation.
+func withResolvedImage(node *ResolvedImage) resolvedimageOption {
+	return func(m *ResolvedImageMutation) {
+		m.oldValue = func(context.Context) (*ResolvedImage, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ResolvedImageMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ResolvedImageMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ResolvedImageMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ResolvedImageMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ResolvedImage.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ResolvedImageMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ResolvedImageMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the ResolvedImage entity.
+// If the ResolvedImage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ResolvedImageMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ResolvedImageMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVersionID sets the "version_id" field.
+func (m *ResolvedImageMutation) SetVersionID(s string) {
+	m.version = &s
+}
+
+// VersionID returns the value of the "version_id" field in the mutation.
+func (m *ResolvedImageMutation) VersionID() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersionID returns the old "version_id" field's value of the ResolvedImage entity.
+// If the ResolvedImage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ResolvedImageMutation) OldVersionID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersionID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersionID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersionID: %w", err)
+	}
+	return oldValue.VersionID, nil
+}
+
+// ResetVersionID resets all changes to the "version_id" field.
+func (m *ResolvedImageMutation) ResetVersionID() {
+	m.version = nil
+}
+
+// SetReference sets the "reference" field.
+func (m *ResolvedImageMutation) SetReference(s string) {
+	m.reference = &s
+}
+
+// Reference returns the value of the "reference" field in the mutation.
+func (m *ResolvedImageMutation) Reference() (r string, exists bool) {
+	v := m.reference
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReference returns the old "reference" field's value of the ResolvedImage entity.
+// If the ResolvedImage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ResolvedImageMutation) OldReference(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReference is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReference requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReference: %w", err)
+	}
+	return oldValue.Reference, nil
+}
+
+// ResetReference resets all changes to the "reference" field.
+func (m *ResolvedImageMutation) ResetReference() {
+	m.reference = nil
+}
+
+// SetDigest sets the "digest" field.
+func (m *ResolvedImageMutation) SetDigest(s string) {
+	m.digest = &s
+}
+
+// Digest returns the value of the "digest" field in the mutation.
+func (m *ResolvedImageMutation) Digest() (r string, exists bool) {
+	v := m.digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDigest returns the old "digest" field's value of the ResolvedImage entity.
+// If the ResolvedImage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ResolvedImageMutation) OldDigest(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDigest: %w", err)
+	}
+	return oldValue.Digest, nil
+}
+
+// ResetDigest resets all changes to the "digest" field.
+func (m *ResolvedImageMutation) ResetDigest() {
+	m.digest = nil
+}
+
+// ClearVersion clears the "version" edge to the Version entity.
+func (m *ResolvedImageMutation) ClearVersion() {
+	m.clearedversion = true
+	m.clearedFields[resolvedimage.FieldVersionID] = struct{}{}
+}
+
+// VersionCleared reports if the "version" edge to the Version entity was cleared.
+func (m *ResolvedImageMutation) VersionCleared() bool {
+	return m.clearedversion
+}
+
+// VersionIDs returns the "version" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VersionID instead. It exists only for internal usage by the builders.
+func (m *ResolvedImageMutation) VersionIDs() (ids []string) {
+	if id := m.version; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVersion resets all changes to the "version" edge.
+func (m *ResolvedImageMutation) ResetVersion() {
+	m.version = nil
+	m.clearedversion = false
+}
+
+// Where appends a list predicates to the ResolvedImageMutation builder.
+func (m *ResolvedImageMutation) Where(ps ...predicate.ResolvedImage) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ResolvedImageMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ResolvedImageMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ResolvedImage, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ResolvedImageMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ResolvedImageMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ResolvedImage).
+func (m *ResolvedImageMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ResolvedImageMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.created_at != nil {
+		fields = append(fields, resolvedimage.FieldCreatedAt)
+	}
+	if m.version != nil {
+		fields = append(fields, resolvedimage.FieldVersionID)
+	}
+	if m.reference != nil {
+		fields = append(fields, resolvedimage.FieldReference)
+	}
+	if m.digest != nil {
+		fields = append(fields, resolvedimage.FieldDigest)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ResolvedImageMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case resolvedimage.FieldCreatedAt:
+		return m.CreatedAt()
+	case resolvedimage.FieldVersionID:
+		return m.VersionID()
+	case resolvedimage.FieldReference:
+		return m.Reference()
+	case resolvedimage.FieldDigest:
+		return m.Digest()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ResolvedImageMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case resolvedimage.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case resolvedimage.FieldVersionID:
+		return m.OldVersionID(ctx)
+	case resolvedimage.FieldReference:
+		return m.OldReference(ctx)
+	case resolvedimage.FieldDigest:
+		return m.OldDigest(ctx)
+	}
+	return nil, fmt.Errorf("unknown ResolvedImage field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ResolvedImageMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case resolvedimage.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case resolvedimage.FieldVersionID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersionID(v)
+		return nil
+	case resolvedimage.FieldReference:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReference(v)
+		return nil
+	case resolvedimage.FieldDigest:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDigest(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ResolvedImage field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ResolvedImageMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ResolvedImageMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ResolvedImageMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown ResolvedImage numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ResolvedImageMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ResolvedImageMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ResolvedImageMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ResolvedImage nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ResolvedImageMutation) ResetField(name string) error {
+	switch name {
+	case resolvedimage.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case resolvedimage.FieldVersionID:
+		m.ResetVersionID()
+		return nil
+	case resolvedimage.FieldReference:
+		m.ResetReference()
+		return nil
+	case resolvedimage.FieldDigest:
+		m.ResetDigest()
+		return nil
+	}
+	return fmt.Errorf("unknown ResolvedImage field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ResolvedImageMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.version != nil {
+		edges = append(edges, resolvedimage.EdgeVersion)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ResolvedImageMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case resolvedimage.EdgeVersion:
+		if id := m.version; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ResolvedImageMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ResolvedImageMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ResolvedImageMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedversion {
+		edges = append(edges, resolvedimage.EdgeVersion)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ResolvedImageMutation) EdgeCleared(name string) bool {
+	switch name {
+	case resolvedimage.EdgeVersion:
+		return m.clearedversion
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ResolvedImageMutation) ClearEdge(name string) error {
+	switch name {
+	case resolvedimage.EdgeVersion:
+		m.ClearVersion()
+		return nil
+	}
+	return fmt.Errorf("unknown ResolvedImage unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ResolvedImageMutation) ResetEdge(name string) error {
+	switch name {
+	case resolvedimage.EdgeVersion:
+		m.ResetVersion()
+		return nil
+	}
+	return fmt.Errorf("unknown ResolvedImage edge %s", name)
 }
 
 // RuleMutation represents an operation that mutates the Rule nodes in the graph.

@@ -50,6 +50,8 @@ type Tx struct {
 	Placement *PlacementClient
 	// Refusal is the client for interacting with the Refusal builders.
 	Refusal *RefusalClient
+	// ResolvedImage is the client for interacting with the ResolvedImage builders.
+	ResolvedImage *ResolvedImageClient
 	// Rule is the client for interacting with the Rule builders.
 	Rule *RuleClient
 	// Service is the client for interacting with the Service builders.
@@ -211,6 +213,7 @@ func (tx *Tx) init() {
 	tx.Payload = NewPayloadClient(tx.config)
 	tx.Placement = NewPlacementClient(tx.config)
 	tx.Refusal = NewRefusalClient(tx.config)
+	tx.ResolvedImage = NewResolvedImageClient(tx.config)
 	tx.Rule = NewRuleClient(tx.config)
 	tx.Service = NewServiceClient(tx.config)
 	tx.Snapshot = NewSnapshotClient(tx.config)

@@ -63,6 +63,7 @@ func (Image) Fields() []ent.Field {
 		field.String("name").Immutable().Comment("which of the version's images"),
 		field.String("reference").Immutable().Comment("as CI named it"),
 		field.String("digest").Optional().Nillable().Comment("sha256:…, set once when it is resolved"),
+		field.Time("resolved_at").Optional().Nillable().Comment("when a registry gave the digest; null when it was registered with it"),
 	}
 }
 
@@ -80,4 +81,32 @@ func (Image) Indexes() []ent.Index {
 		index.Fields("digest"),
 		index.Fields("reference"),
 	}
+}
+
+// ResolvedImage is what a registry said of an image that a version runs and
+// that is not its own, such as a proxy beside it: asked once, for good.
+type ResolvedImage struct{ ent.Schema }
+
+// Mixin of the resolved image.
+func (ResolvedImage) Mixin() []ent.Mixin { return []ent.Mixin{created{}} }
+
+// Fields of the resolved image.
+func (ResolvedImage) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("version_id").Immutable().Comment("the version that runs it"),
+		field.String("reference").Immutable().Comment("as workload or configuration names it"),
+		field.String("digest").Immutable().Comment("sha256:…"),
+	}
+}
+
+// Edges of the resolved image.
+func (ResolvedImage) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("version", Version.Type).Unique().Required().Field("version_id").Immutable(),
+	}
+}
+
+// Indexes of the resolved image.
+func (ResolvedImage) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("version_id", "reference").Unique()}
 }

@@ -225,6 +225,18 @@ func (f RefusalFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.RefusalMutation", m)
 }
 
+// The ResolvedImageFunc type is an adapter to allow the use of ordinary
+// function as ResolvedImage mutator.
+type ResolvedImageFunc func(context.Context, *db.ResolvedImageMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ResolvedImageFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.ResolvedImageMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.ResolvedImageMutation", m)
+}
+
 // The RuleFunc type is an adapter to allow the use of ordinary
 // function as Rule mutator.
 type RuleFunc func(context.Context, *db.RuleMutation) (db.Value, error)

@@ -438,6 +438,7 @@ var (
 		{Name: "name", Type: field.TypeString},
 		{Name: "reference", Type: field.TypeString},
 		{Name: "digest", Type: field.TypeString, Nullable: true},
+		{Name: "resolved_at", Type: field.TypeTime, Nullable: true},
 		{Name: "version_id", Type: field.TypeString, Size: 80},
 	}
 	// ImagesTable holds the schema information for the "images" table.
@@ -448,7 +449,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "images_versions_images",
-				Columns:    []*schema.Column{ImagesColumns[4]},
+				Columns:    []*schema.Column{ImagesColumns[5]},
 				RefColumns: []*schema.Column{VersionsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -457,7 +458,7 @@ var (
 			{
 				Name:    "image_version_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{ImagesColumns[4], ImagesColumns[1]},
+				Columns: []*schema.Column{ImagesColumns[5], ImagesColumns[1]},
 			},
 			{
 				Name:    "image_digest",
@@ -676,6 +677,35 @@ var (
 				Name:    "refusal_hour_caller_operation_code",
 				Unique:  true,
 				Columns: []*schema.Column{RefusalsColumns[1], RefusalsColumns[2], RefusalsColumns[3], RefusalsColumns[4]},
+			},
+		},
+	}
+	// ResolvedImagesColumns holds the columns for the "resolved_images" table.
+	ResolvedImagesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "reference", Type: field.TypeString},
+		{Name: "digest", Type: field.TypeString},
+		{Name: "version_id", Type: field.TypeString, Size: 80},
+	}
+	// ResolvedImagesTable holds the schema information for the "resolved_images" table.
+	ResolvedImagesTable = &schema.Table{
+		Name:       "resolved_images",
+		Columns:    ResolvedImagesColumns,
+		PrimaryKey: []*schema.Column{ResolvedImagesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "resolved_images_versions_version",
+				Columns:    []*schema.Column{ResolvedImagesColumns[4]},
+				RefColumns: []*schema.Column{VersionsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "resolvedimage_version_id_reference",
+				Unique:  true,
+				Columns: []*schema.Column{ResolvedImagesColumns[4], ResolvedImagesColumns[2]},
 			},
 		},
 	}
@@ -941,6 +971,7 @@ var (
 		PayloadsTable,
 		PlacementsTable,
 		RefusalsTable,
+		ResolvedImagesTable,
 		RulesTable,
 		ServicesTable,
 		SnapshotsTable,
@@ -971,6 +1002,7 @@ func init() {
 	PlacementsTable.ForeignKeys[1].RefTable = EnvironmentsTable
 	PlacementsTable.ForeignKeys[2].RefTable = DeploymentsTable
 	PlacementsTable.ForeignKeys[3].RefTable = DeploymentsTable
+	ResolvedImagesTable.ForeignKeys[0].RefTable = VersionsTable
 	RulesTable.ForeignKeys[0].RefTable = EnvironmentsTable
 	RulesTable.ForeignKeys[1].RefTable = EnvironmentsTable
 	SnapshotsTable.ForeignKeys[0].RefTable = DocumentsTable

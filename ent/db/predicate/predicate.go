@@ -60,6 +60,9 @@ type Placement func(*sql.Selector)
 // Refusal is the predicate function for refusal builders.
 type Refusal func(*sql.Selector)
 
+// ResolvedImage is the predicate function for resolvedimage builders.
+type ResolvedImage func(*sql.Selector)
+
 // Rule is the predicate function for rule builders.
 type Rule func(*sql.Selector)
 
