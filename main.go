@@ -35,6 +35,6 @@ func main() {
 func config(o cli.ServeOptions) server.Config {
 	return server.Config{
 		Listen: o.Listen, Database: o.Database, Data: o.Data, Token: o.Token, Dev: o.Dev,
-		StopProcesses: o.StopProcesses, Connections: o.Connections, Log: o.Log, Version: version,
+		StopProcesses: o.StopProcesses, Connections: o.Connections, PlainRegistries: o.PlainRegistries, Log: o.Log, Version: version,
 	}
 }

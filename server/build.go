@@ -29,6 +29,7 @@ import (
 	"github.com/shiplog/shiplog/internal/live"
 	"github.com/shiplog/shiplog/internal/logs"
 	"github.com/shiplog/shiplog/internal/observe"
+	"github.com/shiplog/shiplog/internal/registry"
 	"github.com/shiplog/shiplog/internal/spec"
 	"github.com/shiplog/shiplog/internal/store"
 	"github.com/shiplog/shiplog/resolvers"
@@ -49,6 +50,7 @@ type rooms struct {
 	refusals  *access.Refusals
 	processes *process.Deployer // nil without dev
 	clusters  *kubernetes.Deployer
+	images    *registry.Client
 	engine    *deployment.Engine
 	catalog   *catalog.Catalog
 	observers []*observe.Observer
@@ -94,6 +96,7 @@ func build(ctx context.Context, c Config, log *slog.Logger) (_ *rooms, err error
 	defer func() {
 		if err != nil {
 			r.clusters.Close()
+			r.images.Close()
 			err = errors.Join(err, r.store.Close())
 		}
 	}()
@@ -124,8 +127,12 @@ func build(ctx context.Context, c Config, log *slog.Logger) (_ *rooms, err error
 		return nil, err
 	}
 
+	if r.images, err = registry.New(registry.Config{Plain: r.config.PlainRegistries}); err != nil {
+		return nil, err
+	}
+
 	r.engine, err = deployment.New(deployment.Config{
-		Store: r.store, Leases: r.leases, Deployers: deployers, Log: stepLines{r.logs}, Logger: log,
+		Store: r.store, Leases: r.leases, Deployers: deployers, Registry: r.images, Log: stepLines{r.logs}, Logger: log,
 	})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,9 @@ type Config struct {
 	// Connections of KUBERNETES targets by name: "in-cluster", or
 	// KUBECONFIG[#CONTEXT].
 	Connections map[string]string
+	// PlainRegistries are hosts of image registries that may be asked without
+	// TLS, beside loopback.
+	PlainRegistries []string
 	// RuntimeLogs is how long output is taken after a success, 10 minutes.
 	RuntimeLogs time.Duration
 	// PingInterval is how often streams are shown to be alive, 15 seconds: a

@@ -55,6 +55,7 @@ func Run(ctx context.Context, c Config, ready func(url string)) error {
 
 	err = r.serve(ctx, listener, ready)
 	r.clusters.Close()
+	r.images.Close()
 
 	return errors.Join(err, r.store.Close())
 }

@@ -321,7 +321,7 @@ func (cand candidate) differences(known *db.Version) string {
 		parts = append(parts, "commit")
 	}
 
-	if !maps.Equal(cand.images, ImagesOf(known)) {
+	if !maps.Equal(cand.images, registeredImages(known)) {
 		parts = append(parts, "images")
 	}
 
@@ -430,6 +430,20 @@ func ImagesOf(v *db.Version) map[string]spec.Image {
 	images := make(map[string]spec.Image, len(v.Edges.Images))
 	for _, img := range v.Edges.Images {
 		images[img.Name] = spec.Image{Reference: img.Reference, Digest: value(img.Digest)}
+	}
+
+	return images
+}
+
+// registeredImages gives the images of a version as it was registered with
+// them: without the digests that registries gave later.
+func registeredImages(v *db.Version) map[string]spec.Image {
+	images := ImagesOf(v)
+
+	for _, img := range v.Edges.Images {
+		if img.ResolvedAt != nil {
+			images[img.Name] = spec.Image{Reference: img.Reference}
+		}
 	}
 
 	return images

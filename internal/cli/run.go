@@ -29,6 +29,8 @@ type ServeOptions struct {
 	Dev bool
 	// Connections of KUBERNETES targets by name.
 	Connections map[string]string
+	// PlainRegistries are image registries that may be asked without TLS.
+	PlainRegistries []string
 	// StopProcesses ends the processes that were deployed when the server
 	// ends; otherwise they run on and the next server adopts them.
 	StopProcesses bool

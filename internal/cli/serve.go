@@ -18,6 +18,7 @@ type serveCommand struct {
 	Listen        string            `env:"SHIPLOG_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen (${default}; $$${env})."`
 	Dev           bool              `env:"SHIPLOG_DEV" help:"For trying it and for development machines: everybody on this machine may do everything, and PROCESS targets are allowed. Listens on loopback only ($$${env})."`
 	Connections   map[string]string `name:"connection" env:"SHIPLOG_CONNECTIONS" mapsep:"," placeholder:"NAME=in-cluster|KUBECONFIG[#CONTEXT]" help:"A cluster for KUBERNETES targets: the one that the server runs in, or a kubeconfig file and one of its contexts; again for more, by commas in $$${env}."`
+	PlainRegistry []string          `name:"plain-registry" env:"SHIPLOG_PLAIN_REGISTRIES" placeholder:"HOST[:PORT]" help:"An image registry that may be asked without TLS, beside those on this machine; again for more, by commas in $$${env}."`
 	StopProcesses bool              `env:"SHIPLOG_STOP_PROCESSES" help:"End what was deployed to PROCESS targets when the server ends; otherwise it runs on, and the next server adopts it ($$${env})."`
 }
 
@@ -33,7 +34,7 @@ func (serveCommand) Help() string {
 func (c *serveCommand) Run(ctx context.Context, s *session, line *commands, program Program) error {
 	err := program.Serve(ctx, ServeOptions{
 		Listen: c.Listen, Database: c.Database, Data: c.Data, Dev: c.Dev, Token: line.Token,
-		StopProcesses: c.StopProcesses, Connections: c.Connections, Log: s.err,
+		StopProcesses: c.StopProcesses, Connections: c.Connections, PlainRegistries: c.PlainRegistry, Log: s.err,
 	}, func(url string) {
 		fmt.Fprintf(s.err, "serving on %s – GraphQL at %s/graphql, GraphiQL at %s/graphiql\n", url, url, url)
 	})

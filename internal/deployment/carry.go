@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,11 @@ func actOf(held *store.Held, d *db.Deployment, p planned) deployer.Act {
 // not to be had now is tried again later.
 func (e *Engine) cannotPlan(ctx context.Context, held *store.Held, d *db.Deployment, cause error) error {
 	var refusal *fault.Error
-	if !errors.As(cause, &refusal) || refusal.Code == fault.Unavailable || refusal.Code == fault.Internal {
+	if errors.As(cause, &refusal) && errors.Is(cause, errAway) {
+		return cmp.Or(e.waits(ctx, held, d, refusal.Message), cause)
+	}
+
+	if refusal == nil || refusal.Code == fault.Unavailable || refusal.Code == fault.Internal {
 		return cause
 	}
 

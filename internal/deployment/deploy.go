@@ -186,7 +186,8 @@ func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string
 	return d, store.Classify(err)
 }
 
-// plannable refuses a request that would fail at planning. A refusal of
+// plannable refuses a request that would fail at planning, as far as it can
+// be told without asking a registry: it is called within a transaction. A refusal of
 // create's own comes first, as it would come at any time.
 func (e *Engine) plannable(ctx context.Context, client *db.Client, r request) error {
 	switch {
@@ -200,7 +201,16 @@ func (e *Engine) plannable(ctx context.Context, client *db.Client, r request) er
 		return nil
 	}
 
-	_, err := e.plan(ctx, client, r.service, r.environment, r.environment.Edges.Target, r.version)
+	in, err := e.input(ctx, client, r.service, r.environment, r.environment.Edges.Target, r.version)
+	if err != nil {
+		return err
+	}
+
+	if in, err = e.checked(in); err != nil {
+		return err
+	}
+
+	_, err = e.plan(in, bindingOf(r.service, r.environment, r.environment.Edges.Target, r.version))
 
 	return err
 }
@@ -233,7 +243,16 @@ func (e *Engine) dryRun(ctx context.Context, caller access.Caller, in Deploy) (*
 		return nil, err
 	}
 
-	made, err := e.plan(ctx, client, r.service, r.environment, r.environment.Edges.Target, version)
+	input, err := e.input(ctx, client, r.service, r.environment, r.environment.Edges.Target, version)
+	if err != nil {
+		return nil, err
+	}
+
+	if input, err = e.asked(ctx, input, r.environment); err != nil {
+		return nil, err
+	}
+
+	made, err := e.plan(input, bindingOf(r.service, r.environment, r.environment.Edges.Target, version))
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,11 @@ type Config struct {
 	Leases *store.Leases
 	// Deployers by the kind of target that they serve.
 	Deployers map[spec.TargetKind]deployer.Deployer
-	Log       Log
-	Logger    *slog.Logger
+	// Registry is asked for the digests of images that were registered
+	// without; nil refuses them.
+	Registry Registry
+	Log      Log
+	Logger   *slog.Logger
 	// Poll is how often a rollout under way is asked; 100 ms when zero: the
 	// demand is a read of a few files or of a cache.
 	Poll time.Duration
@@ -42,6 +45,7 @@ type Engine struct {
 	store     *store.Store
 	leases    *store.Leases
 	deployers map[spec.TargetKind]deployer.Deployer
+	registry  Registry
 	lines     Log
 	log       *slog.Logger
 	poll      time.Duration
@@ -57,7 +61,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 
 	e := &Engine{
-		store: cfg.Store, leases: cfg.Leases, deployers: cfg.Deployers, lines: cfg.Log, log: cfg.Logger,
+		store: cfg.Store, leases: cfg.Leases, deployers: cfg.Deployers, registry: cfg.Registry, lines: cfg.Log, log: cfg.Logger,
 		poll: cfg.Poll, compiler: compiler,
 	}
 	if e.poll == 0 {

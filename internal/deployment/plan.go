@@ -30,24 +30,35 @@ type planned struct {
 	binding spec.Binding
 }
 
-// plan renders the version with the effective configuration for the target.
-// Nothing is stored. Errors: those of spec.Render and spec.Place;
-// INVALID_INPUT when the deployer cannot run it.
-func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Service, environment *db.Environment, to *db.Target, version *db.Version) (planned, error) {
+// input is what the version's snapshot for the target is made from, with the
+// digests that are stored. Nothing is stored, and no registry asked.
+func (e *Engine) input(ctx context.Context, client *db.Client, service *db.Service, environment *db.Environment, to *db.Target, version *db.Version) (spec.RenderInput, error) {
 	workload, err := catalog.Workload(ctx, client, version)
 	if err != nil {
-		return planned{}, err
+		return spec.RenderInput{}, err
 	}
 
 	configuration, layers, err := catalog.Effective(ctx, client, service.ID, environment.ID)
 	if err != nil {
-		return planned{}, err
+		return spec.RenderInput{}, err
 	}
 
-	shot, err := spec.Render(spec.RenderInput{
+	in := spec.RenderInput{
 		Target: spec.TargetKind(to.Kind), Service: service.Name, Images: catalog.ImagesOf(version), Workload: workload,
 		Configuration: configuration, Layers: layers,
-	})
+	}
+
+	if in.Target == spec.TargetKubernetes {
+		in.Digests, err = catalog.Digests(ctx, client, version.ID)
+	}
+
+	return in, err
+}
+
+// plan renders the input. Errors: those of spec.Render and spec.Place;
+// INVALID_INPUT when the deployer cannot run it.
+func (e *Engine) plan(in spec.RenderInput, binding spec.Binding) (planned, error) {
+	shot, err := spec.Render(in)
 	if err != nil {
 		return planned{}, err
 	}
@@ -57,9 +68,7 @@ func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Servic
 		return planned{}, err
 	}
 
-	p := planned{snapshot: shot, digest: digest, layers: layers, binding: bindingOf(service, environment, to, version)}
-
-	return p, e.supported(to, shot, p.binding)
+	return planned{snapshot: shot, digest: digest, layers: in.Layers, binding: binding}, e.supported(in.Target, shot, binding)
 }
 
 // removal is the plan of an UNDEPLOY. Errors: INVALID_INPUT when this server
@@ -67,7 +76,7 @@ func (e *Engine) plan(ctx context.Context, client *db.Client, service *db.Servic
 func (e *Engine) removal(service *db.Service, environment *db.Environment, to *db.Target) (planned, error) {
 	p := planned{binding: bindingOf(service, environment, to, nil)}
 
-	return p, e.supported(to, nil, p.binding)
+	return p, e.supported(spec.TargetKind(to.Kind), nil, p.binding)
 }
 
 // bindingOf gives the place at a target. It follows from rows that a
@@ -89,9 +98,7 @@ func bindingOf(service *db.Service, environment *db.Environment, to *db.Target, 
 
 // supported refuses what the target does not let in, and what its deployer
 // cannot run. A nil snapshot is what every deployer can do.
-func (e *Engine) supported(to *db.Target, shot *spec.Snapshot, binding spec.Binding) error {
-	kind := spec.TargetKind(to.Kind)
-
+func (e *Engine) supported(kind spec.TargetKind, shot *spec.Snapshot, binding spec.Binding) error {
 	if shot != nil && kind == spec.TargetKubernetes {
 		if _, err := spec.Place(shot, binding); err != nil {
 			return err
@@ -188,11 +195,13 @@ func Snapshot(ctx context.Context, client *db.Client, row *db.Snapshot) (*spec.S
 // planOf gives the snapshot of a deployment: the one that was fixed when it
 // was made, or a fresh one; none for an UNDEPLOY.
 func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) {
+	binding := bindingOf(d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version)
+
 	switch {
 	case d.Kind == deployment.KindUNDEPLOY:
 		return e.removal(d.Edges.Service, d.Edges.Environment, d.Edges.Target)
 	case d.SnapshotID == nil:
-		return e.plan(ctx, e.store.Read, d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version)
+		return e.planFirst(ctx, d, binding)
 	}
 
 	row, err := e.store.Read.Snapshot.Get(ctx, *d.SnapshotID)
@@ -205,12 +214,31 @@ func (e *Engine) planOf(ctx context.Context, d *db.Deployment) (planned, error) 
 		return planned{}, err
 	}
 
-	p := planned{
-		snapshot: shot, digest: row.Digest, layers: d.Layers,
-		binding: bindingOf(d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version),
+	return planned{snapshot: shot, digest: row.Digest, layers: d.Layers, binding: binding}, e.supported(spec.TargetKind(d.Edges.Target.Kind), shot, binding)
+}
+
+// planFirst makes the snapshot of a deployment, outside of any transaction.
+func (e *Engine) planFirst(ctx context.Context, d *db.Deployment, binding spec.Binding) (planned, error) {
+	in, err := e.input(ctx, e.store.Read, d.Edges.Service, d.Edges.Environment, d.Edges.Target, d.Edges.Version)
+	if err != nil {
+		return planned{}, err
 	}
 
-	return p, e.supported(d.Edges.Target, shot, p.binding)
+	// What would be refused anyway is refused without asking anybody.
+	complete, err := e.checked(in)
+	if err != nil {
+		return planned{}, err
+	}
+
+	if p, err := e.plan(complete, binding); err != nil {
+		return p, err
+	}
+
+	if in, err = e.resolved(ctx, in, d.Edges.Service, d.Edges.Environment, d.Edges.Version); err != nil {
+		return planned{}, err
+	}
+
+	return e.plan(in, binding)
 }
 
 // rolloutLimit ends a rollout that a deployer never ends by itself.
