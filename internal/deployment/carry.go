@@ -1,7 +1,6 @@
 package deployment
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/step"
 	"github.com/shiplog/shiplog/internal/access"
-	"github.com/shiplog/shiplog/internal/fault"
 	"github.com/shiplog/shiplog/internal/spec"
 	"github.com/shiplog/shiplog/internal/store"
 )
@@ -82,38 +80,6 @@ func actOf(held *store.Held, d *db.Deployment, p planned) deployer.Act {
 	}
 
 	return act
-}
-
-// cannotPlan ends a deployment whose snapshot cannot be made. What only is
-// not to be had now is tried again later.
-func (e *Engine) cannotPlan(ctx context.Context, held *store.Held, d *db.Deployment, cause error) error {
-	var refusal *fault.Error
-	if errors.As(cause, &refusal) && errors.Is(cause, errAway) {
-		return cmp.Or(e.waits(ctx, held, d, refusal.Message), cause)
-	}
-
-	if refusal == nil || refusal.Code == fault.Unavailable || refusal.Code == fault.Internal {
-		return cause
-	}
-
-	reason := refusal.Message
-	if refusal.Field != "" {
-		reason = refusal.Field + ": " + reason
-	}
-
-	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment, steps map[step.Kind]*db.Step) error {
-		if Final(d.Status) {
-			return nil
-		}
-
-		if s := steps[step.KindPLAN]; s.Status == step.StatusPENDING {
-			if err := mark(ctx, tx, access.Engine().Actor, d, s, step.StatusFAILED, held.Epoch, reason); err != nil {
-				return err
-			}
-		}
-
-		return e.finish(ctx, tx, access.Engine().Actor, p, d, deployment.StatusFAILED, "it cannot be planned: "+reason, nil)
-	})
 }
 
 // begin stores the plan, takes the slot and says that the target is about to

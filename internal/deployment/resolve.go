@@ -3,18 +3,13 @@ package deployment
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/shiplog/shiplog/ent/db"
-	"github.com/shiplog/shiplog/ent/db/step"
-	"github.com/shiplog/shiplog/internal/access"
 	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/fault"
-	"github.com/shiplog/shiplog/internal/journal"
 	"github.com/shiplog/shiplog/internal/spec"
 	"github.com/shiplog/shiplog/internal/store"
 )
@@ -32,10 +27,13 @@ const askAtOnce = 4
 // deployment waits and asks again.
 var errAway = errors.New("a registry is away")
 
+// errImage: a registry has no such image for us. That ends the deployment.
+var errImage = errors.New("an image is not to be had")
+
 // unasked stands for a digest that will be asked for when it is planned to be
 // applied: a request is checked within its transaction, where no registry is
 // asked.
-var unasked = "sha256:" + strings.Repeat("0", 64)
+const unasked = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 // checked is the input as it will be once registries have been asked.
 func (e *Engine) checked(in spec.RenderInput) (spec.RenderInput, error) {
@@ -140,33 +138,6 @@ func unresolved(cause error, environment *db.Environment) error {
 	default:
 		// Not the registry's code: UNAUTHENTICATED and the like would be taken
 		// for our own answer to the caller.
-		return fault.Wrap(cause, fault.InvalidInput, "what %s is to run is a digest, and %s", environment.Name, refusal.Message).At("version")
+		return fault.Wrap(errors.Join(errImage, cause), fault.InvalidInput, "what %s is to run is a digest, and %s", environment.Name, refusal.Message).At("version")
 	}
-}
-
-// waits says, once for every reason, what a candidate waits for.
-func (e *Engine) waits(ctx context.Context, held *store.Held, d *db.Deployment, reason string) error {
-	reason = "waits: " + reason
-
-	return e.inTx(ctx, held, d, func(ctx context.Context, tx *store.Tx, _ *db.Placement, d *db.Deployment, _ map[step.Kind]*db.Step) error {
-		if Final(d.Status) || d.ActedAt != nil || value(d.StatusReason) == reason {
-			return nil
-		}
-
-		if err := tx.Deployment.UpdateOneID(d.ID).SetStatusReason(reason).Exec(ctx); err != nil {
-			return err
-		}
-
-		_, err := journal.Record(tx, journal.Entry{
-			Type: "deployment.status", Actor: access.Engine().Actor, Source: "engine", Subject: d.ID, Service: d.ServiceID,
-			Message: fmt.Sprintf("%s: %s: %s", d.ID, d.Status, reason), Payload: statusChange{From: d.Status, To: d.Status, Reason: reason},
-		})
-		if err != nil {
-			return err
-		}
-
-		tx.Wake(Topic(d.ServiceID, d.EnvironmentID))
-
-		return e.lines.Step(ctx, tx, d.ID, "plan", reason+"; it is tried again")
-	})
 }

@@ -11,10 +11,15 @@ import (
 // specification, all else is far smaller.
 const maxBody = 4<<20 + 64<<10
 
+// maxRedirects bounds a chain of redirects: the library sets no bound to those
+// of manifests. Registries need one, to where their content is kept.
+const maxRedirects = 5
+
 // What guard refuses.
 var (
 	errPlain    = errors.New("may only be spoken to over TLS")
 	errRedirect = errors.New("sends to another scheme, which is not followed")
+	errCircle   = errors.New("sends from one place to the next without end")
 	errBody     = fmt.Errorf("sends a body of more than %d bytes", maxBody)
 )
 
@@ -33,6 +38,8 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch from := r.Response; {
 	case from != nil && from.Request != nil && from.Request.URL.Scheme != r.URL.Scheme:
 		refused = errRedirect
+	case redirects(r) > maxRedirects:
+		refused = errCircle
 	case r.URL.Scheme != "https" && !g.plain(r.URL.Host):
 		refused = errPlain
 	}
@@ -53,6 +60,16 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer.Body = &bounded{ReadCloser: answer.Body, left: maxBody}
 
 	return answer, nil
+}
+
+// redirects counts those that led to the request.
+func redirects(r *http.Request) int {
+	n := 0
+	for ; n <= maxRedirects && r.Response != nil && r.Response.Request != nil; r = r.Response.Request {
+		n++
+	}
+
+	return n
 }
 
 // bounded is a body that ends with an error where it should long have ended.

@@ -25,6 +25,8 @@ func refusal(reference, host string, limit time.Duration, err error) error {
 	switch {
 	case errors.Is(err, errRedirect):
 		return fault.Wrap(err, fault.Forbidden, "registry %s, asked for %s, %s", host, reference, errRedirect)
+	case errors.Is(err, errCircle):
+		return fault.Wrap(err, fault.Unavailable, "registry %s, asked for %s, %s", host, reference, errCircle)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.Wrap(err, fault.Unavailable, "registry %s gave no answer for %s within %s", host, reference, limit)
 	}
