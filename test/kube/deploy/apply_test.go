@@ -36,13 +36,19 @@ func newStage(t *testing.T) *stage {
 func (s *stage) act(t *testing.T, deployment string, objects ...object) deployer.Act {
 	t.Helper()
 
+	return s.actOf(t, deployment, "1.0.0", snapshot(t, objects...))
+}
+
+// actOf is the next act with this snapshot.
+func (s *stage) actOf(t *testing.T, deployment, version string, shot *spec.Snapshot) deployer.Act {
+	t.Helper()
+
 	s.epoch++
-	shot := snapshot(t, objects...)
 
 	return deployer.Act{
-		Unit: deployer.Unit{Service: "hello", Environment: s.namespace}, Deployment: deployment, VersionName: "1.0.0", Epoch: s.epoch,
+		Unit: deployer.Unit{Service: "hello", Environment: s.namespace}, Deployment: deployment, VersionName: version, Epoch: s.epoch,
 		Snapshot: shot, Digest: deployertest.DigestOf(t, shot), Connection: "test",
-		Binding: spec.Binding{Namespace: s.namespace, Environment: s.namespace, Version: "1.0.0"},
+		Binding: spec.Binding{Namespace: s.namespace, Environment: s.namespace, Version: version},
 	}
 }
 
