@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/shiplog/shiplog/deployer"
 )
@@ -20,6 +19,8 @@ const (
 	// patience with what may mend by itself: a registry that does not answer,
 	// a Secret that an operator is about to make, a quota that old pods free.
 	patience = 30 * time.Second
+	// missingAdvice: what is not there may have been meant otherwise.
+	missingAdvice = "Make it in the namespace, or take the reference out of the workload or the configuration."
 )
 
 // finding is a diagnosis and where it was found.
@@ -75,6 +76,10 @@ func findings(found sight, own []corev1.Pod) []finding {
 		}
 
 		if f, ok := ofPod(p); ok {
+			all = append(all, f)
+		}
+
+		if f, ok := ofVolumes(found, p); ok {
 			all = append(all, f)
 		}
 	}
@@ -162,7 +167,7 @@ func ofContainer(found sight, p *corev1.Pod, c container) (finding, bool) {
 			f.where, f.Attempts = nil, 0
 			f.Kind = deployer.ReferenceMissing
 			f.Summary = fmt.Sprintf("Container %s refers to what is not there: %s.", c.Name, sentence(w.Message))
-			f.Advice = "Make it in the namespace, or take the reference out of the workload or the configuration."
+			f.Advice = missingAdvice
 			f.final = overdue
 
 			return f, true
@@ -179,7 +184,7 @@ func ofContainer(found sight, p *corev1.Pod, c container) (finding, bool) {
 	if ended, previous := lastEnd(c); ended != nil {
 		f.where.previous = previous
 
-		return crashed(f, c, ended), true
+		return ofProbe(found, p, c, ended, crashed(f, c, ended)), true
 	}
 
 	if c.init || c.State.Running == nil || c.Ready || c.spec.ReadinessProbe == nil && c.spec.StartupProbe == nil {
@@ -299,19 +304,22 @@ func ofWorkload(found sight, one seen) (finding, bool) {
 
 	f := finding{Diagnosis: &deployer.Diagnosis{Object: one.String()}, final: found.now.Sub(found.since) > patience}
 
+	// What is forbidden for want of it can be made.
+	noAccount := strings.Contains(says, "error looking up service account")
+
 	switch {
 	case strings.Contains(says, "exceeded quota"), strings.Contains(says, "failed quota"):
 		f.Kind = deployer.QuotaExceeded
 		f.Summary = "A quota leaves no room for its pods: " + sentence(says) + "."
 		f.Advice = "Raise the namespace's quota, or ask for less."
-	case strings.Contains(says, "forbidden"), strings.Contains(says, "denied"), strings.Contains(says, "violates"):
+	case !noAccount && strings.Contains(says, "forbidden"), strings.Contains(says, "denied"), strings.Contains(says, "violates"):
 		f.Kind = deployer.AdmissionRefused
 		f.Summary = "The cluster refuses its pods: " + sentence(says) + "."
 		f.Advice = "Change what the policy named there objects to."
 	case strings.Contains(says, "not found"):
 		f.Kind = deployer.ReferenceMissing
 		f.Summary = "Its pods refer to what is not there: " + sentence(says) + "."
-		f.Advice = "Make it in the namespace."
+		f.Advice = missingAdvice
 	default:
 		f.Kind = deployer.StartFailed
 		f.Summary = "Its pods cannot be made: " + sentence(says) + "."
@@ -334,37 +342,6 @@ func condition(o *unstructured.Unstructured, kind string) string {
 	}
 
 	return ""
-}
-
-func newestEvent(found sight, about types.UID, reason string) (message string) {
-	var newest time.Time
-
-	for _, e := range found.events {
-		at := e.LastTimestamp.Time
-		if at.IsZero() {
-			at = e.EventTime.Time
-		}
-
-		if e.InvolvedObject.UID == about && e.Reason == reason && !at.Before(newest) {
-			newest, message = at, e.Message
-		}
-	}
-
-	return message
-}
-
-// imageSays gives what the registry said: while kubelet waits before it tries
-// again, only the event has it.
-func imageSays(found sight, p *corev1.Pod, w *corev1.ContainerStateWaiting) string {
-	if w.Reason == "ImagePullBackOff" || w.Message == "" {
-		for _, e := range found.events {
-			if e.InvolvedObject.UID == p.UID && e.Reason == "Failed" && strings.Contains(e.Message, "ull") {
-				return e.Message
-			}
-		}
-	}
-
-	return w.Message
 }
 
 // lost reports whether what a registry said is its last word.
