@@ -156,9 +156,14 @@ func (a *api) calm() {
 	})
 }
 
-// settling is longer than the job engine takes from beginning one part of its
-// housekeeping to the next: a random time up to a second.
-const settling = 1200 * time.Millisecond
+const (
+	// settling is longer than the job engine takes from beginning one part of
+	// its housekeeping to the next: a random time up to a second.
+	settling = 1200 * time.Millisecond
+	// alike is how many such times in a row nothing may begin: a busy machine
+	// lets a part begin late.
+	alike = 4
+)
 
 // settled waits until nothing begins any more, and gives the fewest there are:
 // the server's own pollers come and go.
@@ -175,12 +180,17 @@ func (a *api) settled() gauges {
 		a.t.Fatal("the job engine never leads")
 	}
 
-	last, now := gauges{}, a.fewest()
-	for now.goroutines != last.goroutines {
-		last, now = now, a.fewest()
+	last := a.fewest()
+	for same := 1; same < alike; same++ {
+		now := a.fewest()
+		if now.goroutines != last.goroutines {
+			same = 0
+		}
+
+		last = now
 	}
 
-	return now
+	return last
 }
 
 // fewest gives the fewest goroutines for a while.
