@@ -175,16 +175,33 @@ func (b *book) start(act deployer.Act, p spec.Process, behaviour deployertest.Be
 	b.verdict, b.why, b.since = "", nil, time.Now()
 
 	for i := range p.Replicas {
-		for n := range deployertest.StartLines {
-			name := fmt.Sprintf("%d/%d", len(b.started), i)
+		name := fmt.Sprintf("%d/%d", len(b.started), i)
+
+		for n, text := range said(behaviour) {
 			b.lines = append(b.lines, deployer.Line{
 				Source:   deployer.Source{Key: name, Deployment: act.Deployment, Container: "main", Instance: name, Attempt: 1},
-				Position: int64(n + 1), Time: time.Now(), Text: fmt.Sprintf("line %d", n+1),
+				Position: int64(n + 1), Time: time.Now(), Text: text,
 			})
 		}
 	}
 
 	return c
+}
+
+// said is what an instance prints.
+func said(behaviour deployertest.Behaviour) (lines []string) {
+	switch behaviour {
+	case deployertest.CannotStart:
+		return nil
+	case deployertest.Crashes:
+		return []string{"about to fail"}
+	}
+
+	for n := range deployertest.StartLines {
+		lines = append(lines, fmt.Sprintf("line %d", n+1))
+	}
+
+	return lines
 }
 
 func (l *ledger) Rollout(_ context.Context, act deployer.Act) (deployer.Progress, error) {

@@ -97,8 +97,12 @@ func onBothReplicas(t *testing.T, databases ...string) {
 
 	var replicas []*api
 
+	// One folder for both: either may start what is deployed, and either may be
+	// the one that collects its output.
+	data := t.TempDir()
+
 	for _, database := range databases {
-		c, err := configOf(database, t.TempDir())
+		c, err := configOf(database, data)
 		if err != nil {
 			t.Fatal(err)
 		}
