@@ -195,6 +195,7 @@ func said(behaviour deployertest.Behaviour) (lines []string) {
 		return nil
 	case deployertest.Crashes:
 		return []string{"about to fail"}
+	case deployertest.Serves, deployertest.NeverReady:
 	}
 
 	for n := range deployertest.StartLines {
