@@ -16,17 +16,15 @@ import (
 func TestViewersThatStopReading(t *testing.T) {
 	t.Parallel()
 
+	// One after the other: what is late here is to be the stalled viewers' doing.
 	for _, dialect := range []string{"sqlite", "postgres"} {
-		t.Run(dialect, func(t *testing.T) {
-			t.Parallel()
-			stalling(t, alone(t, config(t, dialect)))
-		})
+		t.Run(dialect, func(t *testing.T) { stalling(t, alone(t, config(t, dialect))) })
 	}
 }
 
 func stalling(t *testing.T, a *api) {
 	const (
-		lines, perSecond = 40_000, 10_000
+		lines, perSecond = 40_000, 4_000
 		stalled          = 16 // half of them over each transport
 		// memory is some 4 MB a viewer over what the server needs by itself;
 		// all of the log would be 13.
@@ -78,7 +76,8 @@ func stalling(t *testing.T, a *api) {
 				err = r.complete(v, lines)
 			}
 
-			if err != nil || cuts != 1 {
+			// Who comes back and does not read is let go again.
+			if err != nil || cuts < 1 {
 				t.Errorf("stalled viewer %d, cut %d times, after line %d: %v", i, cuts, r.last, err)
 			}
 		})
