@@ -46,6 +46,8 @@ type Reader struct {
 	// staleAt is the wake that was not answered by a look at the store yet,
 	// lookedAt when the last look that it knows of began.
 	staleAt, lookedAt time.Time
+	// tookAt is when it took its last part.
+	tookAt time.Time
 }
 
 // Follow reads the log after the seq: what is stored first, then live, without
@@ -187,7 +189,7 @@ func (r *Reader) take(s *Segment, limit int64) (part Part, some bool) {
 		last = lines[len(lines)-1].Seq
 	}
 
-	r.cursor = last
+	r.cursor, r.tookAt = last, time.Now()
 	part = Part{Gap: gap, Lines: r.opts.Filter.apply(lines), Cursor: last}
 
 	if whole {
@@ -200,6 +202,10 @@ func (r *Reader) take(s *Segment, limit int64) (part Part, some bool) {
 // wait waits until it is worth looking again, and looks at the store if need
 // be: after a wake, and from time to time unasked.
 func (r *Reader) wait(ctx context.Context) error {
+	if rest := time.Until(r.tookAt.Add(r.tail.pace())); rest >= leastRest {
+		return rested(ctx, rest)
+	}
+
 	if d := time.Until(r.lookAt()); d > 0 {
 		woken, err := r.sleep(ctx, d)
 		if err != nil {
@@ -255,5 +261,18 @@ func (r *Reader) sleep(ctx context.Context, d time.Duration) (woken bool, err er
 		return true, nil
 	case <-timer.C:
 		return false, nil
+	}
+}
+
+// rested waits for the time to pass, whatever comes.
+func rested(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
 	}
 }

@@ -21,6 +21,14 @@ const (
 	// ownGrace is the same while this process itself appends: its lines are
 	// in the tail already, and others rarely add to them.
 	ownGrace = 100 * time.Millisecond
+	// A reader that is woken costs some microseconds, most of them the write
+	// to its viewer, however much it takes. So readers of one log come back
+	// for more no sooner than perReader for each of them, mostPace together:
+	// few at once, a thousand with what came in the meantime.
+	perReader = 20 * time.Microsecond
+	mostPace  = 20 * time.Millisecond
+	// leastRest is not worth a timer.
+	leastRest = time.Millisecond
 )
 
 // tail is what the readers of one log share. It lives while it has readers.
@@ -259,6 +267,14 @@ func (t *tail) due() time.Time {
 	}
 
 	return t.lookedAt.Add(grace)
+}
+
+// pace is the least time between two parts that a reader waits for.
+func (t *tail) pace() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return min(mostPace, time.Duration(t.refs)*perReader)
 }
 
 // state is what a reader needs to know of a log.

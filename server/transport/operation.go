@@ -149,7 +149,8 @@ func (c *connection) operate(ctx context.Context, op *operation, params *graphql
 
 	head := append(append([]byte(`{"id":`), op.quoted...), `,"type":"next","payload":`...)
 	buf := make([][]byte, 0, batch)
-	frames := make([]frame, 0, batch)
+
+	var frames []frame // as long as need be: most viewers get one at a time
 
 	for {
 		if c.out.wait(ctx) != nil {
