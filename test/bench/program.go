@@ -191,23 +191,30 @@ func since(before, after map[int]time.Duration) (sum time.Duration) {
 }
 
 // resident is the memory of a process, in bytes, 0 when it is gone.
-func resident(pid int) int64 {
+func resident(pid int) int64 { return statm(pid, 1) }
+
+// mapped is how much of that are pages of files, its program above all, which
+// the kernel can drop.
+func mapped(pid int) int64 { return statm(pid, 2) }
+
+// statm gives a field of that file (proc(5)), in bytes.
+func statm(pid, field int) int64 {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0
 	}
 
 	fields := strings.Fields(string(raw))
-	if len(fields) < 2 {
+	if len(fields) <= field {
 		return 0
 	}
 
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	n, err := strconv.ParseInt(fields[field], 10, 64)
 	if err != nil {
 		return 0
 	}
 
-	return pages * int64(os.Getpagesize())
+	return n * int64(os.Getpagesize())
 }
 
 // load is the machine's load of the last minute.

@@ -164,10 +164,12 @@ func finished(address, path, document string, variables object) []byte {
 	return request(address, path, token, body)
 }
 
-// rowAt gives the places after row 900 (or nine tenths of the list) of a
-// service's list, for the server and for the limit.
+// rowAt gives the places after row 900 of a service's list, or the last from
+// which a whole page follows, for the server and for the limit.
 func rowAt(c *conn, address string, z dataset.Size, service any) (cursor, place string, err error) {
-	row := min(900, z.Environments*z.Deployments*9/10)
+	const page = 50
+
+	row := min(900, z.Environments*z.Deployments-page)
 
 	body, err := c.do(finished(address, "/graphql",
 		`query($s:ID!,$n:Int!){service(name:$s){deployments(first:$n){edges{cursor node{id occurredAt}}}}}`, object{"s": service, "n": row}))

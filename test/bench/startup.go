@@ -22,8 +22,8 @@ func startup(ctx context.Context, s *stage) error {
 	}
 
 	var (
-		took []time.Duration
-		held []int64
+		took        []time.Duration
+		held, files []int64
 	)
 
 	for range starts {
@@ -34,7 +34,7 @@ func startup(ctx context.Context, s *stage) error {
 
 		took = append(took, p.tookToStart)
 
-		if err := errors.Join(rest(ctx, quiet), p.stopped(&held)); err != nil {
+		if err := errors.Join(rest(ctx, quiet), p.stopped(&held, &files)); err != nil {
 			return err
 		}
 	}
@@ -45,7 +45,7 @@ func startup(ctx context.Context, s *stage) error {
 		goals: []goal{atMost("", median(took), time.Second)},
 	})
 	s.add(row{
-		what: "idle memory" + what, figures: fmt.Sprintf("median %d MB resident", median(held)>>20),
+		what: "idle memory" + what, figures: fmt.Sprintf("median %d MB resident, %d MB of it pages of files", median(held)>>20, median(files)>>20),
 		goals: []goal{{"≤ 60 MB", median(held) <= 60<<20}},
 	})
 
@@ -53,8 +53,8 @@ func startup(ctx context.Context, s *stage) error {
 }
 
 // stopped notes the program's memory and stops it.
-func (p *program) stopped(held *[]int64) error {
-	*held = append(*held, resident(p.pid()))
+func (p *program) stopped(held, files *[]int64) error {
+	*held, *files = append(*held, resident(p.pid())), append(*files, mapped(p.pid()))
 
 	return p.stop()
 }
