@@ -23,7 +23,6 @@ const (
 	maxRef     = 250
 	maxAuthor  = 200
 	mainImage  = "main"
-	maxImage   = 500
 	futureSkew = 24 * time.Hour
 )
 
@@ -150,15 +149,11 @@ func (in RegisterVersion) imageSet() (map[string]spec.Image, error) {
 
 		err := first(
 			spec.ValidateName(field("name"), name),
-			spec.ValidateLine(field("reference"), img.Reference, maxImage),
+			spec.ValidateImageReference(field("reference"), img.Reference),
 			optional(img.Digest, func(s string) error { return spec.ValidateImageDigest(field("digest"), s) }),
 		)
 		if err != nil {
 			return nil, err
-		}
-
-		if img.Reference == "" {
-			return nil, fault.Invalid(field("reference"), "want an image reference, such as registry.example/shop/checkout:1.4.2")
 		}
 
 		if _, twice := images[name]; twice {

@@ -7,7 +7,29 @@ import (
 	"github.com/shiplog/shiplog/internal/fault"
 )
 
+const maxImageReference = 500
+
 var imageReference = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`)
+
+// wholeReference is a reference as registries take it (the grammar of the OCI
+// distribution specification): host and port, lower-case path, tag, digest.
+var wholeReference = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/)?` +
+	`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*` +
+	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
+
+// ValidateImageReference accepts the reference of an image, of at most 500
+// characters.
+func ValidateImageReference(field, s string) error {
+	if err := ValidateLine(field, s, maxImageReference); err != nil {
+		return err
+	}
+
+	if !wholeReference.MatchString(s) {
+		return fault.Invalid(field, "is %q; accepted is an image reference, such as registry.example/shop/checkout:1.4.2", shorten(s))
+	}
+
+	return nil
+}
 
 // reference is an image's reference in its parts.
 type reference struct {
