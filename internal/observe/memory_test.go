@@ -101,6 +101,10 @@ func (m *memory) Read(_ context.Context, u deployer.Unit, after map[string]int64
 	m.mu.Lock()
 	defer m.mu.Unlock()
 
+	if m.down {
+		return nil, errors.New("the target is down")
+	}
+
 	var lines []deployer.Line
 	for key, all := range m.output[u] {
 		lines = append(lines, all[min(after[key], int64(len(all))):]...)

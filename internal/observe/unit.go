@@ -117,9 +117,11 @@ func (u *unit) turn(ctx context.Context) (time.Duration, error) {
 		u.loadedAt, u.restless = time.Now(), true
 	}
 
-	n, err := u.collect(ctx)
-	if err != nil {
-		return 0, err
+	// A target that gives no output may be one that is not there: that is to be
+	// seen, and said.
+	n, unread := u.collect(ctx)
+	if errors.Is(unread, store.ErrNotOwner) {
+		return 0, unread
 	}
 
 	since := time.Since(u.observedAt)
@@ -127,8 +129,12 @@ func (u *unit) turn(ctx context.Context) (time.Duration, error) {
 		u.observedAt, u.restless = time.Now(), false
 
 		if err := u.observe(ctx); err != nil {
-			return 0, err
+			return 0, errors.Join(unread, err)
 		}
+	}
+
+	if unread != nil {
+		return 0, unread
 	}
 
 	if err := u.settle(ctx); err != nil {
