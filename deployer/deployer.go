@@ -43,6 +43,13 @@ type Act struct {
 	Binding spec.Binding
 }
 
+// Place is where a unit is, for targets that have places: a namespace of a
+// cluster.
+type Place struct {
+	Connection string
+	Namespace  string
+}
+
 // Deployer applies snapshots to one kind of target and says what became of
 // them. All methods may be called by several goroutines for different units.
 type Deployer interface {
@@ -53,8 +60,8 @@ type Deployer interface {
 	// writes what the snapshot wants. It returns when the target has taken
 	// it, not when it runs. Applying what is already there changes nothing
 	// but the anchor, and says so in Applied.Unchanged.
-	// Errors: ErrFenced; ErrUnknown when the target may or may not have
-	// taken it; anything else means that nothing was changed.
+	// Errors: ErrFenced; ErrUnreachable; ErrUnknown when the target may or may
+	// not have taken it; anything else means that nothing was changed.
 	Apply(ctx context.Context, act Act) (Applied, error)
 	// Rollout moves the act's rollout on and says where it stands. It is
 	// called again and again, by whoever owns the unit, until the verdict is
@@ -91,6 +98,9 @@ var (
 	ErrFenced = errors.New("another owner has taken over")
 	// ErrUnknown: the target may or may not have taken the change.
 	ErrUnknown = errors.New("the outcome is not known")
+	// ErrUnreachable: the target does not answer. It may have taken a part;
+	// telling it again, when it answers, is right.
+	ErrUnreachable = errors.New("the target does not answer")
 )
 
 // Applied says what Apply did.

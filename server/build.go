@@ -199,7 +199,7 @@ func (r *rooms) reach(all map[spec.TargetKind]deployer.Deployer) error {
 	r.clusters = clusters
 	all[spec.TargetKubernetes] = clusters
 	r.observers = append(r.observers, observe.New(r.store, r.hub, r.logs, r.leases, observe.Config{
-		Kind: target.KindKUBERNETES, Target: clusters, Runtime: r.config.RuntimeLogs, Logger: r.log,
+		Kind: target.KindKUBERNETES, Target: clusters, Runtime: r.config.RuntimeLogs, Logger: r.log, Places: clusters.Look,
 	}))
 
 	return nil

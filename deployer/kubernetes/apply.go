@@ -77,6 +77,10 @@ func (d *Deployer) halfway(ctx context.Context, s site, act deployer.Act, cause 
 		return cause
 	}
 
+	if errors.Is(cause, deployer.ErrUnreachable) {
+		return cause
+	}
+
 	if fault.CodeOf(cause) == fault.Internal {
 		return fmt.Errorf("%w: %w", deployer.ErrUnknown, cause)
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/internal/fault"
@@ -112,27 +114,36 @@ func newer(a, b anchored) anchored {
 	return a
 }
 
-// anchors gives the unit's anchors as far as they have been seen: those of the
-// watches, and what this process wrote itself.
+// anchors gives the units' anchors as far as they have been seen: those of the
+// watches, and what this process wrote itself. Of a cluster that is not there
+// nothing is seen.
 func (d *Deployer) anchors(ctx context.Context) (map[deployer.Unit]anchored, error) {
-	all := map[deployer.Unit]anchored{}
+	var (
+		all  = map[deployer.Unit]anchored{}
+		mu   sync.Mutex
+		each sync.WaitGroup
+	)
 
 	for _, c := range d.clusters {
-		seen, err := c.watch.anchors(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("connection %s: %w", c.name, err)
-		}
-
-		for _, m := range seen {
-			a, err := c.anchoredIn(m)
+		each.Go(func() {
+			watches, err := c.watch.all(ctx)
 			if err != nil {
-				d.config.Logger.WarnContext(ctx, "an anchor that cannot be read is left alone", "connection", c.name, "namespace", m.Namespace, "name", m.Name, "error", err)
-
-				continue
+				d.config.Logger.DebugContext(ctx, "a cluster does not say what it has", "connection", c.name, "error", err)
 			}
 
-			all[a.site.Unit] = newer(all[a.site.Unit], a)
-		}
+			mu.Lock()
+			defer mu.Unlock()
+
+			for _, one := range watches {
+				d.gather(ctx, c, one.anchors(), all)
+			}
+		})
+	}
+
+	each.Wait()
+
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 
 	d.mu.Lock()
@@ -150,15 +161,45 @@ func (d *Deployer) anchors(ctx context.Context) (map[deployer.Unit]anchored, err
 	return all, nil
 }
 
-// anchorOf gives one unit's anchor as far as it has been seen.
-func (d *Deployer) anchorOf(ctx context.Context, u deployer.Unit) (found anchored, err error) {
-	for _, c := range d.clusters {
-		seen, err := c.watch.anchorsOf(ctx, u)
+// gather adds what was seen of one cluster.
+func (d *Deployer) gather(ctx context.Context, c *cluster, seen []*corev1.ConfigMap, all map[deployer.Unit]anchored) {
+	for _, m := range seen {
+		a, err := c.anchoredIn(m)
 		if err != nil {
-			return anchored{}, fmt.Errorf("connection %s: %w", c.name, err)
+			d.config.Logger.WarnContext(ctx, "an anchor that cannot be read is left alone", "connection", c.name, "namespace", m.Namespace, "name", m.Name, "error", err)
+
+			continue
 		}
 
-		for _, m := range seen {
+		all[a.site.Unit] = newer(all[a.site.Unit], a)
+	}
+}
+
+// anchorOf gives one unit's anchor as far as it has been seen. The place where
+// the unit is has to be there; of others, what they have told counts.
+// Errors: deployer.ErrUnreachable.
+func (d *Deployer) anchorOf(ctx context.Context, u deployer.Unit) (found anchored, err error) {
+	d.mu.Lock()
+	place, said := d.places[u]
+	d.mu.Unlock()
+
+	var missing error
+
+	for name, c := range d.clusters {
+		switch {
+		case said && place.Connection == name:
+			err = c.watch.ready(ctx, place.Namespace)
+		case !said:
+			_, err = c.watch.all(ctx)
+		default:
+			err = nil
+		}
+
+		if err != nil {
+			missing = errors.Join(missing, fmt.Errorf("connection %s: %w", c.name, err))
+		}
+
+		for _, m := range c.watch.anchorsOf(u) {
 			a, err := c.anchoredIn(m)
 			if err != nil {
 				return anchored{}, err
@@ -171,14 +212,28 @@ func (d *Deployer) anchorOf(ctx context.Context, u deployer.Unit) (found anchore
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	return newer(found, d.written[u]), nil
+	found = newer(found, d.written[u])
+	if missing != nil && (said || found.anchor == nil) {
+		return anchored{}, missing
+	}
+
+	return found, nil
 }
 
-// anchoredIn reads an anchor that the watch has found.
+// anchoredIn reads an anchor that the watch has found. Nobody changes what it
+// gives.
 func (c *cluster) anchoredIn(m *corev1.ConfigMap) (anchored, error) {
 	u := deployer.Unit{Service: m.Labels[labelService], Environment: m.Labels[labelEnvironment]}
 	if m.Name != anchorName(u) {
 		return anchored{}, fmt.Errorf("the labels of %s name another unit", m.Name)
+	}
+
+	key := cache.ObjectName{Namespace: m.Namespace, Name: m.Name}
+
+	if known, ok := c.read.Load(key); ok {
+		if a, ok := known.(anchored); ok && a.version == m.ResourceVersion {
+			return a, nil
+		}
 	}
 
 	a, err := readAnchor(m)
@@ -186,5 +241,8 @@ func (c *cluster) anchoredIn(m *corev1.ConfigMap) (anchored, error) {
 		return anchored{}, err
 	}
 
-	return anchored{anchor: a, site: site{Unit: u, cluster: c, namespace: m.Namespace}, version: m.ResourceVersion}, nil
+	read := anchored{anchor: a, site: site{Unit: u, cluster: c, namespace: m.Namespace}, version: m.ResourceVersion}
+	c.read.Store(key, read)
+
+	return read, nil
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"sync"
 
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -19,7 +20,11 @@ type cluster struct {
 	dynamic dynamic.Interface
 	typed   kubernetes.Interface
 	kinds   *restmapper.DeferredDiscoveryRESTMapper
-	watch   *watch
+	pulse   *pulse
+	watch   *watches
+	// read are the anchors of the watch as they were last read, by name: one a
+	// unit that ever was.
+	read sync.Map
 }
 
 func newCluster(name string, connection Connection, config Config, changed func(deployer.Unit)) (*cluster, error) {
@@ -32,7 +37,9 @@ func newCluster(name string, connection Connection, config Config, changed func(
 	// Deprecations of somebody's manifests are no news of this server's.
 	settings.WarningHandler = rest.NoWarnings{}
 
-	c := &cluster{name: name}
+	c := &cluster{name: name, pulse: newPulse(name)}
+	settings.Wrap(c.pulse.wrap)
+
 	if c.typed, err = kubernetes.NewForConfig(settings); err != nil {
 		return nil, fmt.Errorf("connection %s: %w", name, err)
 	}
@@ -42,7 +49,7 @@ func newCluster(name string, connection Connection, config Config, changed func(
 	}
 
 	c.kinds = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.typed.Discovery()))
-	c.watch = newWatch(c.typed, config.Logger.With("connection", name), changed)
+	c.watch = newWatches(c.typed, config.Logger.With("connection", name), changed, c.pulse)
 
 	return c, nil
 }

@@ -25,6 +25,8 @@ type Deployer struct {
 	// written are the anchors as this process last wrote them, which the
 	// watch may not have seen yet.
 	written map[deployer.Unit]anchored
+	// places are where units are, as far as it was said.
+	places map[deployer.Unit]deployer.Place
 	// wakes are the channels of Wake that live.
 	wakes map[*wakes]bool
 	// tails follow the runs of containers, by prefix.
@@ -43,7 +45,8 @@ func New(config Config) (*Deployer, error) {
 
 	d := &Deployer{
 		config: config.withDefaults(), clusters: map[string]*cluster{},
-		looks: map[deployer.Unit]look{}, written: map[deployer.Unit]anchored{}, wakes: map[*wakes]bool{}, tails: map[string]*tail{},
+		looks: map[deployer.Unit]look{}, written: map[deployer.Unit]anchored{}, places: map[deployer.Unit]deployer.Place{},
+		wakes: map[*wakes]bool{}, tails: map[string]*tail{},
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(config.Connections)) {
@@ -118,7 +121,36 @@ func (d *Deployer) at(act deployer.Act) (site, error) {
 		return site{}, fault.Invalid("target.namespace", "%q is not the name of a namespace", act.Binding.Namespace)
 	}
 
+	d.mu.Lock()
+	d.places[act.Unit] = deployer.Place{Connection: act.Connection, Namespace: act.Binding.Namespace}
+	d.mu.Unlock()
+	c.watch.add(act.Binding.Namespace)
+
 	return site{Unit: act.Unit, cluster: c, namespace: act.Binding.Namespace}, nil
+}
+
+// Look says where units are, all of them: what is seen elsewhere is what they
+// have left there. Connections that this server does not have are somebody
+// else's to look at.
+func (d *Deployer) Look(places map[deployer.Unit]deployer.Place) {
+	namespaces := map[string]map[string]bool{}
+	for name := range d.clusters {
+		namespaces[name] = map[string]bool{}
+	}
+
+	for _, p := range places {
+		if all := namespaces[p.Connection]; all != nil {
+			all[p.Namespace] = true
+		}
+	}
+
+	d.mu.Lock()
+	d.places = maps.Clone(places)
+	d.mu.Unlock()
+
+	for name, c := range d.clusters {
+		c.watch.keep(namespaces[name])
+	}
 }
 
 func (d *Deployer) named() string {

@@ -37,7 +37,10 @@
 //
 // # Goroutines
 //
-// A cluster's watch starts with its first use and ends with Close, which waits
-// for it. Handlers of the watch never block: they mark units in a set that
+// What watches a cluster starts with its first use and ends with Close, which
+// waits for it: a pulse, which asks whether the cluster is there and gives up
+// requests that wait for one that is not, and the watches, one over all
+// namespaces where that is allowed, else one a namespace that units are in.
+// Handlers of a watch never block: they mark units in a set that
 // Wake's channels are fed from, so pending wakes are bounded by units.
 package kubernetes

@@ -23,6 +23,10 @@ func (d *Deployer) enact(ctx context.Context, s site, act deployer.Act, before f
 			return a, changes, err
 		}
 
+		if gone := s.pulse.err(); gone != nil && errors.Is(err, deployer.ErrUnreachable) {
+			return a, changes, err // for longer than a start takes: the caller waits
+		}
+
 		select {
 		case <-ctx.Done():
 			return a, changes, errors.Join(err, ctx.Err())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,21 +16,25 @@ import (
 	"github.com/shiplog/shiplog/deployer"
 )
 
-// watch keeps what is seen of the units of one cluster: their anchors, pods and
-// workloads, trimmed to what is looked at. It starts with its first use.
+// watch keeps what is seen of the units in one namespace of a cluster, or in all
+// of them: their anchors, pods and workloads, trimmed to what is looked at.
 type watch struct {
-	typed   kubernetes.Interface
-	log     *slog.Logger
-	changed func(deployer.Unit)
+	typed kubernetes.Interface
+	log   *slog.Logger
+	// namespace, "" for all of them.
+	namespace string
+	changed   func(deployer.Unit)
+	// doubt is told when a watch has ended, for whatever reason.
+	doubt func()
 
-	once      sync.Once
+	began     time.Time
 	stop      chan struct{}
 	factories []informers.SharedInformerFactory
 	anchored  cache.SharedIndexInformer
 	pods      cache.SharedIndexInformer
 	workloads []cache.SharedIndexInformer
-	// failing: the server has not answered a watch lately.
-	failing atomic.Bool
+	// warned: the end of a watch was logged, and none has begun again since.
+	warned atomic.Bool
 }
 
 // byUnit is the index of everything that is watched.
@@ -41,36 +44,35 @@ const byUnit = "unit"
 // not give them is not reachable.
 const syncWait = 5 * time.Second
 
-func newWatch(typed kubernetes.Interface, log *slog.Logger, changed func(deployer.Unit)) *watch {
-	return &watch{typed: typed, log: log, changed: changed, stop: make(chan struct{})}
-}
+// syncPoll is how often it is looked whether they are there.
+const syncPoll = 10 * time.Millisecond
 
-// start starts watching, once. After close it does nothing.
-func (w *watch) start() {
-	w.once.Do(func() {
-		ours := w.factory(labelService + "," + labelEnvironment)
-		anchors := w.factory(labelAnchor + "=true")
-		w.factories = []informers.SharedInformerFactory{ours, anchors}
+// begin starts watching.
+func (w *watch) begin() {
+	w.began, w.stop = time.Now(), make(chan struct{})
 
-		w.anchored = w.informer(anchors.Core().V1().ConfigMaps().Informer())
-		w.pods = w.informer(ours.Core().V1().Pods().Informer())
-		w.workloads = []cache.SharedIndexInformer{
-			w.informer(ours.Apps().V1().Deployments().Informer()),
-			w.informer(ours.Apps().V1().StatefulSets().Informer()),
-			w.informer(ours.Apps().V1().DaemonSets().Informer()),
-			w.informer(ours.Apps().V1().ReplicaSets().Informer()),
-			w.informer(ours.Batch().V1().Jobs().Informer()),
-		}
+	ours := w.factory(labelService + "," + labelEnvironment)
+	anchors := w.factory(labelAnchor + "=true")
+	w.factories = []informers.SharedInformerFactory{ours, anchors}
 
-		for _, f := range w.factories {
-			f.Start(w.stop)
-		}
-	})
+	w.anchored = w.informer(anchors.Core().V1().ConfigMaps().Informer())
+	w.pods = w.informer(ours.Core().V1().Pods().Informer())
+	w.workloads = []cache.SharedIndexInformer{
+		w.informer(ours.Apps().V1().Deployments().Informer()),
+		w.informer(ours.Apps().V1().StatefulSets().Informer()),
+		w.informer(ours.Apps().V1().DaemonSets().Informer()),
+		w.informer(ours.Apps().V1().ReplicaSets().Informer()),
+		w.informer(ours.Batch().V1().Jobs().Informer()),
+	}
+
+	for _, f := range w.factories {
+		f.Start(w.stop)
+	}
 }
 
 func (w *watch) factory(selector string) informers.SharedInformerFactory {
 	return informers.NewSharedInformerFactoryWithOptions(w.typed, 0,
-		informers.WithTransform(trim),
+		informers.WithTransform(trim), informers.WithNamespace(w.namespace),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector }),
 	)
 }
@@ -95,8 +97,10 @@ func (w *watch) informer(i cache.SharedIndexInformer) cache.SharedIndexInformer 
 		return []string{indexOf(u)}, nil
 	}})
 	watching := i.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
-		if !w.failing.Swap(true) {
-			w.log.Warn("a watch has ended; it is begun again", "error", err)
+		w.doubt()
+
+		if !w.warned.Swap(true) {
+			w.log.Warn("a watch has ended; it is begun again", "namespace", w.namespace, "error", err)
 		}
 	})
 
@@ -112,69 +116,62 @@ func (w *watch) informer(i cache.SharedIndexInformer) cache.SharedIndexInformer 
 
 // close ends the watch and waits for it.
 func (w *watch) close() {
-	w.once.Do(func() {})
-
-	select {
-	case <-w.stop:
-		return
-	default:
-		close(w.stop)
-	}
+	close(w.stop)
 
 	for _, f := range w.factories {
 		f.Shutdown()
 	}
 }
 
-// ready waits until the first lists are there, and asks the server whether it
-// is there when a watch has ended lately.
-func (w *watch) ready(ctx context.Context) error {
-	w.start()
-
-	if len(w.factories) == 0 {
-		return fmt.Errorf("the deployer is closed: %w", context.Canceled)
+// synced reports whether the first lists are there.
+func (w *watch) synced() bool {
+	for _, i := range append([]cache.SharedIndexInformer{w.anchored, w.pods}, w.workloads...) {
+		if !i.HasSynced() {
+			return false
+		}
 	}
 
-	bounded, cancel := context.WithTimeout(ctx, syncWait)
+	return true
+}
+
+// ready waits until the first lists are there, as long as they may take since
+// the watch began.
+func (w *watch) ready(ctx context.Context) error {
+	bounded, cancel := context.WithDeadline(ctx, w.began.Add(syncWait))
 	defer cancel()
 
-	synced := []cache.InformerSynced{w.anchored.HasSynced, w.pods.HasSynced}
-	for _, i := range w.workloads {
-		synced = append(synced, i.HasSynced)
-	}
-
-	if !cache.WaitForCacheSync(bounded.Done(), synced...) {
-		return fmt.Errorf("the cluster has not answered within %s", syncWait)
-	}
-
-	if w.failing.Load() {
-		if err := w.typed.Discovery().RESTClient().Get().AbsPath("/readyz").Do(bounded).Error(); err != nil {
-			return fmt.Errorf("the cluster does not answer: %w", err)
+	for !w.synced() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-bounded.Done():
+			return fmt.Errorf("what is to be watched%s was not told within %s", in(w.namespace), syncWait)
+		case <-time.After(syncPoll):
 		}
-
-		w.failing.Store(false)
 	}
+
+	w.warned.Store(false)
 
 	return nil
 }
 
-// anchors gives all anchors.
-func (w *watch) anchors(ctx context.Context) ([]*corev1.ConfigMap, error) {
-	if err := w.ready(ctx); err != nil {
-		return nil, err
+func in(namespace string) string {
+	if namespace == "" {
+		return ""
 	}
 
-	return all[*corev1.ConfigMap](w.anchored.GetStore().List()), nil
+	return " in the namespace " + namespace
+}
+
+// anchors gives all anchors.
+func (w *watch) anchors() []*corev1.ConfigMap {
+	return all[*corev1.ConfigMap](w.anchored.GetStore().List())
 }
 
 // anchorsOf gives the anchors of a unit: one, and those that it left at places
 // where it was before.
-func (w *watch) anchorsOf(ctx context.Context, u deployer.Unit) ([]*corev1.ConfigMap, error) {
-	if err := w.ready(ctx); err != nil {
-		return nil, err
-	}
-
-	return found[*corev1.ConfigMap](w.anchored, u), nil
+func (w *watch) anchorsOf(u deployer.Unit) []*corev1.ConfigMap {
+	return found[*corev1.ConfigMap](w.anchored, u)
 }
 
 // podsOf gives the pods of a unit.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -86,8 +85,7 @@ func bindingOf(service *db.Service, environment *db.Environment, to *db.Target, 
 		return spec.Binding{}
 	}
 
-	names := strings.NewReplacer("{service}", service.Name, "{environment}", environment.Name)
-	binding := spec.Binding{Namespace: names.Replace(value(to.Namespace)), Environment: environment.Name}
+	binding := spec.Binding{Namespace: spec.Namespace(value(to.Namespace), service.Name, environment.Name), Environment: environment.Name}
 
 	if version != nil {
 		binding.Version = version.Name

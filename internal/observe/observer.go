@@ -42,6 +42,9 @@ type Config struct {
 	// Moved is told, with the lease that is held, where clients reach a
 	// deployment when that is not where the memory says; nil for nobody.
 	Moved func(ctx context.Context, held *store.Held, deployment string, endpoints map[string]string) error
+	// Places is told where all units are, whenever that is read, for targets
+	// that have places; nil for nobody.
+	Places func(places map[deployer.Unit]deployer.Place)
 	// Logger; slog.Default when nil.
 	Logger *slog.Logger
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/shiplog/shiplog/internal/journal"
 	"github.com/shiplog/shiplog/internal/live"
 	"github.com/shiplog/shiplog/internal/logs"
+	"github.com/shiplog/shiplog/internal/spec"
 	"github.com/shiplog/shiplog/internal/store"
 )
 
@@ -48,6 +49,9 @@ type tenure struct {
 
 	// What follows belongs to run's goroutine.
 	units map[deployer.Unit]*running
+	// rosterAt is when the roster was read, made older by a unit that is not
+	// on it; lookedAt when that was last tried.
+	rosterAt, lookedAt time.Time
 	// strange are units that no environment knows; each was logged once.
 	strange  map[deployer.Unit]bool
 	position int64 // of the journal
@@ -79,24 +83,24 @@ func (t *tenure) run(ctx context.Context) {
 	ticker := time.NewTicker(t.cfg.Poll)
 	defer ticker.Stop()
 
-	// rosterAt is when the roster was read, made older by a unit that is not
-	// on it; lookedAt when that was last tried.
-	var rosterAt, lookedAt time.Time
+	// due rings when a roster is to be read that was read a moment ago.
+	due := time.NewTimer(rosterGap)
+	defer due.Stop()
 
 	for {
-		if time.Since(rosterAt) > rosterEvery && time.Since(lookedAt) > rosterGap {
-			lookedAt = time.Now()
-
-			if err := t.roster(ctx); err == nil {
-				rosterAt = time.Now()
-			} else if ctx.Err() == nil {
-				t.log.WarnContext(ctx, "reading the roster fails; it is tried again", "error", err)
+		if time.Since(t.rosterAt) > rosterEvery {
+			if wait := rosterGap - time.Since(t.lookedAt); wait > 0 {
+				due.Reset(wait)
+			} else {
+				t.reread(ctx)
 			}
 		}
 
 		select {
 		case <-ctx.Done():
 			return
+		case <-due.C:
+			continue
 		case name, ok := <-wakes:
 			switch u := t.units[name]; {
 			case !ok:
@@ -104,7 +108,7 @@ func (t *tenure) run(ctx context.Context) {
 			case u != nil:
 				u.poke(false)
 			case !t.strange[name]:
-				rosterAt = rosterAt.Add(-rosterEvery)
+				t.outdated()
 			}
 
 			continue
@@ -115,6 +119,22 @@ func (t *tenure) run(ctx context.Context) {
 		if err := t.events(ctx); err != nil && ctx.Err() == nil {
 			t.log.WarnContext(ctx, "reading the journal fails; it is tried again", "error", err)
 		}
+	}
+}
+
+// outdated makes the roster one that is to be read, soon: of many units that are
+// new at once it is read for all of them.
+func (t *tenure) outdated() { t.rosterAt = time.Time{} }
+
+// reread reads the roster.
+func (t *tenure) reread(ctx context.Context) {
+	t.lookedAt = time.Now()
+
+	if err := t.roster(ctx); err == nil {
+		t.rosterAt = time.Now()
+	} else if ctx.Err() == nil {
+		t.lookedAt = t.lookedAt.Add(max(0, t.cfg.Poll-rosterGap)) // no sooner than all else is tried again
+		t.log.WarnContext(ctx, "reading the roster fails; it is tried again", "error", err)
 	}
 }
 
@@ -133,14 +153,14 @@ func (t *tenure) roster(ctx context.Context) error {
 	// First where: a memory of many placements has few on these targets.
 	environments, err := t.store.Read.Environment.Query().
 		Where(environment.ArchivedAtIsNil(), environment.HasTargetWith(target.KindEQ(t.cfg.Kind))).
-		Select(environment.FieldID, environment.FieldName).All(ctx)
+		WithTarget().Select(environment.FieldID, environment.FieldName, environment.FieldTargetID).All(ctx)
 	if err != nil {
 		return store.Classify(err)
 	}
 
-	names := map[string]string{}
+	names, targets := map[string]string{}, map[string]*db.Target{}
 	for _, e := range environments {
-		names[e.ID] = e.Name
+		names[e.ID], targets[e.ID] = e.Name, e.Edges.Target
 	}
 
 	var rows []*db.Placement
@@ -149,11 +169,14 @@ func (t *tenure) roster(ctx context.Context) error {
 		rows, err = t.store.Read.Placement.Query().
 			Where(store.AnyOf(placement.FieldEnvironmentID, slices.Sorted(maps.Keys(names))), placement.HasServiceWith(service.ArchivedAtIsNil())).
 			WithService(func(q *db.ServiceQuery) { q.Select(service.FieldID, service.FieldName) }).
+			WithApplied(func(q *db.DeploymentQuery) { q.WithTarget().Select(deployment.FieldID, deployment.FieldTargetID) }).
 			Select(placement.FieldID, placement.FieldServiceID, placement.FieldEnvironmentID, placement.FieldAppliedID).All(ctx)
 		if err != nil {
 			return store.Classify(err)
 		}
 	}
+
+	t.places(rows, names, targets)
 
 	anchored, err := t.cfg.Target.Units(ctx)
 	if err != nil {
@@ -200,6 +223,32 @@ func (t *tenure) roster(ctx context.Context) error {
 	return nil
 }
 
+// places says where the units are: where what was applied last went to, or is to
+// go.
+func (t *tenure) places(rows []*db.Placement, names map[string]string, targets map[string]*db.Target) {
+	if t.cfg.Places == nil {
+		return
+	}
+
+	all := map[deployer.Unit]deployer.Place{}
+
+	for _, row := range rows {
+		at := targets[row.EnvironmentID]
+		if row.Edges.Applied != nil {
+			at = row.Edges.Applied.Edges.Target
+		}
+
+		if at == nil || at.Kind != t.cfg.Kind || at.Connection == nil || at.Namespace == nil {
+			continue
+		}
+
+		u := deployer.Unit{Service: row.Edges.Service.Name, Environment: names[row.EnvironmentID]}
+		all[u] = deployer.Place{Connection: *at.Connection, Namespace: spec.Namespace(*at.Namespace, u.Service, u.Environment)}
+	}
+
+	t.cfg.Places(all)
+}
+
 // start starts a unit's goroutine, or leaves the one that is there.
 func (t *tenure) start(ctx context.Context, name deployer.Unit, serviceID, environmentID, placementID string) {
 	if u := t.units[name]; u != nil {
@@ -243,7 +292,9 @@ func (t *tenure) events(ctx context.Context) error {
 			u.poke(true)
 		}
 
-		return t.roster(ctx)
+		t.outdated()
+
+		return nil
 	}
 
 	var ids []string
@@ -291,7 +342,7 @@ func (t *tenure) changed(ctx context.Context, ids []string) error {
 	}
 
 	if fresh {
-		return t.roster(ctx)
+		t.outdated()
 	}
 
 	return nil

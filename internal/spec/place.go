@@ -65,6 +65,12 @@ type Binding struct {
 	Allow Permissions
 }
 
+// Namespace gives the namespace that a target names: {service} and {environment}
+// stand for the names.
+func Namespace(said, service, environment string) string {
+	return strings.NewReplacer("{service}", service, "{environment}", environment).Replace(said)
+}
+
 // Permissions are what a target has to allow explicitly.
 type Permissions struct {
 	// Namespaces lets Namespace objects in.
