@@ -26,6 +26,7 @@ func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, 
 	var (
 		applied deployer.Applied
 		err     error
+		absent  = absence{engine: e, held: held, kind: step.KindAPPLY}
 	)
 
 	for attempt := 1; ; attempt++ {
@@ -39,6 +40,14 @@ func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, 
 		switch {
 		case errors.Is(err, deployer.ErrFenced), ctx.Err() != nil:
 			return false, err
+		case errors.Is(err, deployer.ErrUnreachable):
+			if stopped, err := absent.wait(ctx, d, err); stopped || err != nil {
+				return false, err
+			}
+
+			attempt--
+
+			continue
 		case errors.Is(err, deployer.ErrUnknown):
 			return false, e.unknown(ctx, held, d, step.KindAPPLY, err)
 		case attempt == applyAttempts:
@@ -56,6 +65,10 @@ func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, 
 		if now.StopRequestedAt != nil {
 			return false, e.stop(ctx, held, now)
 		}
+	}
+
+	if _, err := absent.over(ctx, d); err != nil {
+		return false, err
 	}
 
 	now, err := e.taken(ctx, held, d, applied)

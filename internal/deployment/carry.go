@@ -172,9 +172,26 @@ func (e *Engine) rollout(ctx context.Context, held *store.Held, d *db.Deployment
 	limit := time.Now().Add(rolloutLimit)
 	watched := time.Now()
 	said := ""
+	absent := absence{engine: e, held: held, kind: step.KindROLLOUT}
 
 	for {
 		progress, err := target.Rollout(ctx, act)
+
+		if errors.Is(err, deployer.ErrUnreachable) {
+			if stopped, err := absent.wait(ctx, d, err); stopped || err != nil {
+				return err
+			}
+
+			continue
+		}
+
+		// It answers, though it may be that it refuses.
+		took, unsaid := absent.over(ctx, d)
+		if unsaid != nil {
+			return unsaid
+		}
+
+		limit = limit.Add(took)
 
 		switch {
 		case errors.Is(err, deployer.ErrUnknown):
