@@ -25,8 +25,9 @@ type Connection struct {
 type Config struct {
 	// Connections by name.
 	Connections map[string]Connection
-	// QPS and Burst bound the requests to one cluster (200, 400): a hundred
-	// rollouts at once, and far below what an API server takes.
+	// QPS and Burst bound the requests to one cluster (500, 1000), those about
+	// objects and those about anchors apart: a small deployment takes seven, and
+	// an API server protects itself from more than it can take.
 	QPS   float32
 	Burst int
 	// Deadline of a rollout whose workloads name none (10 minutes, as
@@ -60,11 +61,11 @@ func (c Config) Validate() error {
 
 func (c Config) withDefaults() Config {
 	if c.QPS == 0 {
-		c.QPS = 200
+		c.QPS = 500
 	}
 
 	if c.Burst == 0 {
-		c.Burst = 400
+		c.Burst = 1000
 	}
 
 	if c.Deadline == 0 {
