@@ -27,10 +27,17 @@ const token = "a-token-for-the-story"
 func serve(t *testing.T, b bench) *api {
 	t.Helper()
 
+	return serveWith(t, map[string]string{"test": b.Kubeconfig})
+}
+
+// serveWith runs one that knows these clusters.
+func serveWith(t *testing.T, connections map[string]string) *api {
+	t.Helper()
+
 	dir := t.TempDir()
 	config := server.Config{
 		Listen: "127.0.0.1:0", Database: "sqlite:" + filepath.Join(dir, "shiplog.db"), Data: dir, Token: token,
-		Connections: map[string]string{"test": b.Kubeconfig}, Program: []string{os.Args[0]}, Log: t.Output(), Version: "test",
+		Connections: connections, Program: []string{os.Args[0]}, Log: t.Output(), Version: "test",
 	}
 
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
