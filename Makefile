@@ -78,8 +78,15 @@ cluster-down: go-version ## end it; WIPE=1 also forgets what it holds, but not w
 # The harness itself is tested where it is used; a cluster that you have is not ours to kill.
 .PHONY: test-kubernetes
 test-kubernetes: go-version ## run the tests that need Kubernetes, on that cluster or on SHIPLOG_TEST_KUBECONFIG
-	@$(GO) run ./test/withcluster $(GO) run ./test/all -timeout 15m \
+	@$(GO) run ./test/withpostgres $(GO) run ./test/withcluster $(GO) run ./test/all -timeout 15m \
 	  $$($(GO) list ./test/kube/... $(if $(SHIPLOG_TEST_KUBECONFIG),| grep -v /test/kube/life))
+	@$(GO) run ./test/withpostgres $(GO) run ./test/withcluster $(GO) test -tags kubernetes -count 1 -run OnACluster ./test/faults
+
+# With what a person would set by hand: a database that syncs, and one test after the other.
+.PHONY: test-kubernetes-long
+test-kubernetes-long: go-version ## measure 5,000 pods and 1,000 deployments on that cluster and kill replicas 150 times, some 15 minutes
+	@SHIPLOG_SCALE=long $(GO) run ./test/withpostgres -durable $(GO) run ./test/withcluster $(GO) test -v -count 1 -parallel 1 -timeout 20m ./test/kube/scale | $(QUIETLY)
+	@SHIPLOG_FAULTS=long $(GO) run ./test/withpostgres $(GO) run ./test/withcluster $(GO) test -v -tags kubernetes -count 1 -timeout 30m -run OnACluster ./test/faults | $(QUIETLY)
 
 .PHONY: accept-schema
 accept-schema: ## promise clients schema.graphql as it is now, with what it breaks

@@ -20,6 +20,8 @@ type killing struct {
 
 	deployments, kills int
 	pace               *pace
+	// work is what the clients do, for a service each; nil for client.
+	work func(ctx context.Context, service string, dice *rand.Rand) error
 	// watch reads the database of a server that several use.
 	watch *store.Store
 	lost  []loss
@@ -60,6 +62,10 @@ func (k *killing) run(t *testing.T) {
 
 	random := shared(t).random(t, 1)
 
+	if k.work == nil {
+		k.work = k.client
+	}
+
 	for i := range services {
 		if err := k.service(t.Context(), fmt.Sprintf("s%d", i)); err != nil {
 			t.Fatal(err)
@@ -77,7 +83,7 @@ func (k *killing) run(t *testing.T) {
 	for i := range services {
 		dice := rand.New(rand.NewPCG(shared(t).seed, uint64(100+i)))
 
-		work.Go(func() error { return k.client(ctx, fmt.Sprintf("s%d", i), dice) })
+		work.Go(func() error { return k.work(ctx, fmt.Sprintf("s%d", i), dice) })
 	}
 
 	work.Go(func() error { return k.killer(ctx, random) })
