@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/shiplog/shiplog/ent/db"
@@ -16,7 +17,15 @@ import (
 const (
 	absentFirst = 500 * time.Millisecond
 	absentMost  = 5 * time.Second
+	// absentWorkers is how many jobs may wait so at once: the others are for
+	// targets that answer. What finds no place is left alone for absentParked.
+	absentWorkers = workers / 2
+	absentParked  = 30 * time.Second
 )
+
+// errParked: the target does not answer, and so many wait for such already that
+// this one is taken up again later.
+var errParked = errors.New("left until later: the target does not answer")
 
 // absence is a target that does not answer, as one deployment meets it. It
 // waits for as long as it takes; a person may stop it.
@@ -27,6 +36,8 @@ type absence struct {
 
 	since time.Time
 	pause time.Duration
+	// counted: it has a place among those that wait.
+	counted bool
 }
 
 // wait says so, once, and lets some time pass. It reports true when the
@@ -43,6 +54,17 @@ func (a *absence) wait(ctx context.Context, d *db.Deployment, cause error) (stop
 		}
 	}
 
+	if !a.counted {
+		if a.engine.absent.Add(1) > absentWorkers {
+			a.engine.absent.Add(-1)
+			a.engine.jobs.park(d.ServiceID, d.EnvironmentID)
+
+			return false, errParked
+		}
+
+		a.counted = true
+	}
+
 	now, err := a.engine.await(ctx, d, a.pause)
 	a.pause = min(2*a.pause, absentMost)
 
@@ -53,11 +75,22 @@ func (a *absence) wait(ctx context.Context, d *db.Deployment, cause error) (stop
 	return true, a.engine.stop(ctx, a.held, now)
 }
 
+// leave gives its place among those that wait to another.
+func (a *absence) leave() {
+	if a.counted {
+		a.counted = false
+		a.engine.absent.Add(-1)
+	}
+}
+
 // over says that the target answers again, and how long it did not.
 func (a *absence) over(ctx context.Context, d *db.Deployment) (took time.Duration, err error) {
 	if a.since.IsZero() {
 		return 0, nil
 	}
+
+	a.leave()
+	a.engine.jobs.unpark()
 
 	took, a.since = time.Since(a.since), time.Time{}
 

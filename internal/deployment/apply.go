@@ -29,6 +29,8 @@ func (e *Engine) apply(ctx context.Context, held *store.Held, d *db.Deployment, 
 		absent  = absence{engine: e, held: held, kind: step.KindAPPLY}
 	)
 
+	defer absent.leave()
+
 	for attempt := 1; ; attempt++ {
 		// Said again by every owner, also when it was done: the target has
 		// to know whom to listen to.

@@ -174,6 +174,8 @@ func (e *Engine) rollout(ctx context.Context, held *store.Held, d *db.Deployment
 	said := ""
 	absent := absence{engine: e, held: held, kind: step.KindROLLOUT}
 
+	defer absent.leave()
+
 	for {
 		progress, err := target.Rollout(ctx, act)
 

@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/shiplog/shiplog/deployer"
@@ -51,6 +52,8 @@ type Engine struct {
 	poll      time.Duration
 	compiler  *automation.Compiler
 	jobs      *jobs
+	// absent counts the jobs that wait for a target that does not answer.
+	absent atomic.Int32
 }
 
 // New makes the engine; Start sets it going.

@@ -71,6 +71,9 @@ type jobs struct {
 
 	mu       sync.Mutex
 	inserted map[any]time.Time // when the ticker last inserted a job
+	// parked are units whose target does not answer, and until when the ticker
+	// leaves them alone.
+	parked map[advanceArgs]time.Time
 }
 
 type advanceWorker struct {
@@ -110,7 +113,7 @@ func (w *compactWorker) Work(ctx context.Context, job *river.Job[compactArgs]) e
 // logged logs a failure once; the job is over either way, the ticker repeats
 // what is still due.
 func (e *Engine) logged(ctx context.Context, err error, job string, args any) error {
-	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrNotOwner) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrNotOwner) && !errors.Is(err, errParked) {
 		e.log.WarnContext(ctx, "a job failed and will be repeated", "job", job, "args", args, "error", err)
 	}
 
@@ -140,7 +143,7 @@ func newJobs(e *Engine) (*jobs, error) {
 		return nil, fmt.Errorf("job engine: %w", err)
 	}
 
-	return &jobs{engine: e, client: client, inserted: map[any]time.Time{}}, nil
+	return &jobs{engine: e, client: client, inserted: map[any]time.Time{}, parked: map[advanceArgs]time.Time{}}, nil
 }
 
 func (j *jobs) advance(ctx context.Context, tx *store.Tx, serviceID, environmentID string) error {
@@ -277,7 +280,23 @@ func (j *jobs) due(ctx context.Context) error {
 	})
 }
 
-// notLately leaves out what was inserted a moment ago.
+// park leaves a unit alone for a while, but for whoever has news of it.
+func (j *jobs) park(serviceID, environmentID string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+
+	j.parked[advanceArgs{Service: serviceID, Environment: environmentID}] = time.Now().Add(absentParked)
+}
+
+// unpark lets the ticker look at all of them: one target answers again.
+func (j *jobs) unpark() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+
+	clear(j.parked)
+}
+
+// notLately leaves out what was inserted a moment ago, and what is parked.
 func (j *jobs) notLately(args []river.JobArgs) []river.JobArgs {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -289,9 +308,15 @@ func (j *jobs) notLately(args []river.JobArgs) []river.JobArgs {
 		}
 	}
 
+	maps.DeleteFunc(j.parked, func(_ advanceArgs, until time.Time) bool { return now.After(until) })
+
 	var kept []river.JobArgs
 
 	for _, a := range args {
+		if unit, ok := a.(advanceArgs); ok && !j.parked[unit].IsZero() {
+			continue
+		}
+
 		if _, lately := j.inserted[a]; !lately {
 			j.inserted[a] = now
 			kept = append(kept, a)
