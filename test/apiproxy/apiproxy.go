@@ -50,6 +50,7 @@ type Proxy struct {
 	requests []Request
 	// all and watches are gates: closed channels let through.
 	all, watches chan struct{}
+	slow         time.Duration
 }
 
 // credentials is what is read of a kubeconfig.
@@ -196,6 +197,10 @@ func (p *Proxy) Kubeconfig(t testing.TB, token string) string {
 // ServeHTTP hands one request on.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.pass(r.Context(), func() chan struct{} { return p.all }) {
+		return
+	}
+
+	if !p.linger(r.Context()) {
 		return
 	}
 

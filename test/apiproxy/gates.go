@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"time"
 )
 
 // gated is the body of an answer: what comes while a gate is shut is given
@@ -73,6 +74,32 @@ func (p *Proxy) ReleaseWatches() {
 	defer p.mu.Unlock()
 
 	open(p.watches)
+}
+
+// Slow lets every request take so much longer.
+func (p *Proxy) Slow(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.slow = by
+}
+
+// linger takes the time; false: the client has gone.
+func (p *Proxy) linger(ctx context.Context) bool {
+	p.mu.Lock()
+	by := p.slow
+	p.mu.Unlock()
+
+	if by == 0 {
+		return true
+	}
+
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(by):
+		return true
+	}
 }
 
 // Requests gives what was recorded so far.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/shiplog/shiplog/internal/store/storetest"
+	"github.com/shiplog/shiplog/test/apiproxy"
 	"github.com/shiplog/shiplog/test/cluster"
 )
 
@@ -80,7 +81,7 @@ func (c *contents) by(t *testing.T) map[string][]string {
 }
 
 // parts is how many objects a version has.
-const parts = 3
+const parts = 8
 
 func manifests(service, version string) string {
 	var all strings.Builder
@@ -145,7 +146,10 @@ func TestKillsOnACluster(t *testing.T) {
 		}
 	})
 
-	t.Setenv("SHIPLOG_CONNECTIONS", "test="+c.Kubeconfig)
+	// So that a deployment takes half a second, and kills come in the middle.
+	p := apiproxy.New(t, c)
+	p.Slow(25 * time.Millisecond)
+	t.Setenv("SHIPLOG_CONNECTIONS", "test="+p.Kubeconfig(t, ""))
 
 	s := shared(t)
 	w := emptyWorld(t, "postgres")
