@@ -28,6 +28,17 @@ func canonicalJSON(v any) (json.RawMessage, error) {
 // Canonical gives the canonical form of the snapshot, as the package
 // documentation describes it for other programs.
 func (s *Snapshot) Canonical() ([]byte, error) {
+	form, err := s.Form()
+	if err != nil {
+		return nil, err
+	}
+
+	return canonicalJSON(form)
+}
+
+// Form gives the canonical form before it is written: its values are those of
+// encoding/json.
+func (s *Snapshot) Form() (map[string]any, error) {
 	workload, err := canonicalWorkload(s.Workload)
 	if err != nil {
 		return nil, err
@@ -56,7 +67,7 @@ func (s *Snapshot) Canonical() ([]byte, error) {
 		form["images"] = s.Images
 	}
 
-	return canonicalJSON(form)
+	return form, nil
 }
 
 // Digest gives "sha256:" and the SHA-256 of the canonical form in hex. Equal
@@ -90,6 +101,9 @@ func ContentDigest(images map[string]Image, workload Workload, commit string) (s
 
 	return digestOf(data), nil
 }
+
+// TextDigest gives "sha256:" and the SHA-256 of a text in hex.
+func TextDigest(text string) string { return digestOf([]byte(text)) }
 
 func digestOf(data []byte) string {
 	sum := sha256.Sum256(data)
