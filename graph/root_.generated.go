@@ -1669,6 +1669,14 @@ type Query {
     filter: PlacementFilter
     "A moment of the past to answer for; now when left out."
     at: Time
+    """
+    Only what was known at this moment: what was recorded later, and what became
+    of deployments later, is left out. What others deployed is known since its
+    ` + "`" + `createdAt` + "`" + `, what Shiplog did since it happened. With ` + "`" + `at` + "`" + ` left out, the
+    answer is for this moment; with both, it says what was then known of ` + "`" + `at` + "`" + `.
+    Names, owners, labels and archiving are those of now.
+    """
+    asKnownAt: Time
     "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
     first: Int
     "The cursor of the entry before the page."
@@ -1684,6 +1692,14 @@ type Query {
     owner: String
     "A moment of the past to answer for; now when left out."
     at: Time
+    """
+    Only what was known at this moment: what was recorded later, and what became
+    of deployments later, is left out. What others deployed is known since its
+    ` + "`" + `createdAt` + "`" + `, what Shiplog did since it happened. With ` + "`" + `at` + "`" + ` left out, the
+    answer is for this moment; with both, it says what was then known of ` + "`" + `at` + "`" + `.
+    Names, owners, labels and archiving are those of now.
+    """
+    asKnownAt: Time
     "How many services."
     first: Int
     "The cursor of the service before the page."

@@ -140,8 +140,8 @@ type QueryResolver interface {
 	Environments(ctx context.Context, filter *catalog.EnvironmentFilter, first *int, after *string, last *int, before *string) (*page.Page[*db.Environment], error)
 	Deployment(ctx context.Context, id string) (*db.Deployment, error)
 	Deployments(ctx context.Context, filter *deployment.Filter, first *int, after *string, last *int, before *string) (*page.Page[*db.Deployment], error)
-	Placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, first *int, after *string) (*page.Page[*deployment.Placement], error)
-	Matrix(ctx context.Context, services []string, environments []string, owner *string, at *time.Time, first *int, after *string) (*deployment.Matrix, error)
+	Placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, asKnownAt *time.Time, first *int, after *string) (*page.Page[*deployment.Placement], error)
+	Matrix(ctx context.Context, services []string, environments []string, owner *string, at *time.Time, asKnownAt *time.Time, first *int, after *string) (*deployment.Matrix, error)
 	Rules(ctx context.Context, filter *deployment.RuleFilter, first *int, after *string) (*page.Page[*db.Rule], error)
 	Rule(ctx context.Context, name string) (*db.Rule, error)
 	EvaluateRules(ctx context.Context, service *string, version string) ([]*deployment.Evaluation, error)
@@ -833,22 +833,30 @@ func (ec *executionContext) field_Query_matrix_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["at"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "asKnownAt",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asKnownAt"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOCursor2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg5
+	args["after"] = arg6
 	return args, nil
 }
 
@@ -899,22 +907,30 @@ func (ec *executionContext) field_Query_placements_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["at"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asKnownAt",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asKnownAt"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOCursor2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
+	args["after"] = arg4
 	return args, nil
 }
 
@@ -8927,7 +8943,7 @@ func (ec *executionContext) _Query_placements(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Placements(ctx, fc.Args["filter"].(*deployment.PlacementFilter), fc.Args["at"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Placements(ctx, fc.Args["filter"].(*deployment.PlacementFilter), fc.Args["at"].(*time.Time), fc.Args["asKnownAt"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*deployment.Placement]) graphql.Marshaler {
@@ -8971,7 +8987,7 @@ func (ec *executionContext) _Query_matrix(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Matrix(ctx, fc.Args["services"].([]string), fc.Args["environments"].([]string), fc.Args["owner"].(*string), fc.Args["at"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Matrix(ctx, fc.Args["services"].([]string), fc.Args["environments"].([]string), fc.Args["owner"].(*string), fc.Args["at"].(*time.Time), fc.Args["asKnownAt"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Matrix) graphql.Marshaler {
