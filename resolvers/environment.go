@@ -18,7 +18,7 @@ func (f environmentFields) Target(ctx context.Context, e *db.Environment) (*db.T
 }
 
 func (f environmentFields) Placements(ctx context.Context, e *db.Environment, at *time.Time, first *int, after *string) (*contract.PlacementConnection, error) {
-	return f.placements(ctx, &deployment.PlacementFilter{Environment: &e.ID}, at, page.Args{First: first, After: after})
+	return f.placements(ctx, &deployment.PlacementFilter{Environment: &e.ID}, deployment.Moment{At: at}, page.Args{First: first, After: after})
 }
 
 func (f environmentFields) Deployments(ctx context.Context, e *db.Environment, filter *deployment.Filter, first *int, after *string, last *int, before *string) (*contract.DeploymentConnection, error) {

@@ -167,19 +167,21 @@ func (r *Resolver) deployments(ctx context.Context, filter *deployment.Filter, a
 	})
 }
 
-func (q query) Placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, first *int, after *string) (*contract.PlacementConnection, error) {
-	return q.placements(ctx, filter, at, page.Args{First: first, After: after})
+func (q query) Placements(ctx context.Context, filter *deployment.PlacementFilter, at, asKnownAt *time.Time, first *int, after *string) (*contract.PlacementConnection, error) {
+	return q.placements(ctx, filter, deployment.Moment{At: at, AsKnownAt: asKnownAt}, page.Args{First: first, After: after})
 }
 
 // placements lists placements under the filter.
-func (r *Resolver) placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, args page.Args) (*contract.PlacementConnection, error) {
+func (r *Resolver) placements(ctx context.Context, filter *deployment.PlacementFilter, moment deployment.Moment, args page.Args) (*contract.PlacementConnection, error) {
 	return pagedAt(ctx, r, placeOf, func(ctx context.Context, c *db.Client) (*page.Page[*deployment.Placement], error) {
-		return r.Engine.Placements(ctx, c, filter, at, args)
+		return r.Engine.Placements(ctx, c, filter, moment, args)
 	})
 }
 
-func (q query) Matrix(ctx context.Context, services, environments []string, owner *string, at *time.Time, first *int, after *string) (*deployment.Matrix, error) {
-	args := deployment.MatrixArgs{Services: services, Environments: environments, Owner: owner, At: at, First: first, After: after}
+func (q query) Matrix(ctx context.Context, services, environments []string, owner *string, at, asKnownAt *time.Time, first *int, after *string) (*deployment.Matrix, error) {
+	args := deployment.MatrixArgs{
+		Services: services, Environments: environments, Owner: owner, Moment: deployment.Moment{At: at, AsKnownAt: asKnownAt}, First: first, After: after,
+	}
 
 	var (
 		m   *deployment.Matrix

@@ -44,6 +44,15 @@ func (in input) time(name, written string, now time.Time) error {
 	return nil
 }
 
+// moment puts in a moment to answer for.
+func (in input) moment(at, asKnownAt string, now time.Time) error {
+	if err := in.time("at", at, now); err != nil {
+		return err
+	}
+
+	return in.time("asKnownAt", asKnownAt, now)
+}
+
 // enum writes a value of an enum as the contract has it: `deployment-succeeded`
 // becomes DEPLOYMENT_SUCCEEDED.
 func enum(value string) string { return strings.ToUpper(strings.ReplaceAll(value, "-", "_")) }

@@ -99,12 +99,12 @@ func TestRequestsFitTheSchema(t *testing.T) {
 		"cancel":  {"cancel deployment_1 --reason r", `{"input":{"deployment":"deployment_1","reason":"r"}}`},
 		"resolve": {"resolve step_1 retry --reason r", `{"input":{"step":"step_1","outcome":"RETRY","reason":"r"}}`},
 		"where": {
-			"where hello 1.0.0 --environment e --tier production --image i --digest d --commit c --drift version-differs,missing --owner o --label a=b --archived --at 3d --limit 7",
-			`{"first":7,"at":"2026-02-26T12:00:00Z","filter":{"service":"hello","version":"1.0.0","environment":"e","tier":"PRODUCTION","image":"i","digest":"d","commit":"c","drift":["VERSION_DIFFERS","MISSING"],"owner":"o","labels":{"a":"b"},"archived":true}}`,
+			"where hello 1.0.0 --environment e --tier production --image i --digest d --commit c --drift version-differs,missing --owner o --label a=b --archived --at 3d --as-known-at 2d --limit 7",
+			`{"first":7,"at":"2026-02-26T12:00:00Z","asKnownAt":"2026-02-27T12:00:00Z","filter":{"service":"hello","version":"1.0.0","environment":"e","tier":"PRODUCTION","image":"i","digest":"d","commit":"c","drift":["VERSION_DIFFERS","MISSING"],"owner":"o","labels":{"a":"b"},"archived":true}}`,
 		},
 		"matrix": {
-			"matrix --service a --service b --environment e --owner o --at 2026-01-01T00:00:00Z",
-			`{"first":50,"services":["a","b"],"environments":["e"],"owner":"o","at":"2026-01-01T00:00:00Z"}`,
+			"matrix --service a --service b --environment e --owner o --at 2026-01-01T00:00:00Z --as-known-at 2026-01-02T00:00:00Z",
+			`{"first":50,"services":["a","b"],"environments":["e"],"owner":"o","at":"2026-01-01T00:00:00Z","asKnownAt":"2026-01-02T00:00:00Z"}`,
 		},
 		"deployments": {
 			"deployments --service s --environment e --version v --tier other --status failed,errored --kind rollback --cause rule --actor a --owner o --label a=b --since 2h --until 2026-03-01T12:00:00Z",

@@ -17,6 +17,7 @@ type whereCommand struct {
 	Label       map[string]string `mapsep:"none" placeholder:"KEY=VALUE" help:"Only services with this label; may be repeated."`
 	Archived    bool              `help:"Archived services and environments too."`
 	At          string            `placeholder:"TIME" help:"Then instead of now: 2026-03-01T12:00:00Z, '2026-03-01 12:00', 90m, 3d."`
+	AsKnownAt   string            `placeholder:"TIME" help:"Only what was known then: without what was recorded later."`
 }
 
 // Help teaches by example.
@@ -29,7 +30,8 @@ Examples:
   shiplog where checkout
   shiplog where checkout 1.4.2
   shiplog where --commit 3f2a91c --tier production
-  shiplog where checkout --at 3d`
+  shiplog where checkout --at 3d
+  shiplog where checkout --at 3d --as-known-at 3d   # without what was recorded since`
 }
 
 // Run asks.
@@ -48,7 +50,7 @@ func (c *whereCommand) Run(ctx context.Context, s *session) error {
 	filter.set("archived", c.Archived)
 
 	variables := c.variables(filter)
-	if err := variables.time("at", c.At, s.now()); err != nil {
+	if err := variables.moment(c.At, c.AsKnownAt, s.now()); err != nil {
 		return err
 	}
 
@@ -73,6 +75,7 @@ type matrixCommand struct {
 	Environment []string `help:"Only these environments: name or id; may be repeated."`
 	Owner       string   `placeholder:"REF" help:"Only services of this owner."`
 	At          string   `placeholder:"TIME" help:"Then instead of now."`
+	AsKnownAt   string   `placeholder:"TIME" help:"Only what was known then: without what was recorded later."`
 }
 
 // Help teaches by example.
@@ -90,7 +93,7 @@ func (c *matrixCommand) Run(ctx context.Context, s *session) error {
 	variables.set("environments", c.Environment)
 	variables.set("owner", c.Owner)
 
-	if err := variables.time("at", c.At, s.now()); err != nil {
+	if err := variables.moment(c.At, c.AsKnownAt, s.now()); err != nil {
 		return err
 	}
 

@@ -3,7 +3,6 @@ package deployment
 import (
 	"context"
 	"fmt"
-	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
 
@@ -43,7 +42,7 @@ type MatrixArgs struct {
 	Services     []string
 	Environments []string
 	Owner        *string
-	At           *time.Time
+	Moment       Moment
 	First        *int
 	After        *string
 }
@@ -61,7 +60,8 @@ func (e *Engine) Matrix(ctx context.Context, client *db.Client, args MatrixArgs)
 	}
 
 	yes := true
-	q := &placed{store: e.store, at: utc(args.At), services: []string{}, envs: []string{}, filter: PlacementFilter{Archived: &yes}}
+	q := &placed{store: e.store, services: []string{}, envs: []string{}, filter: PlacementFilter{Archived: &yes}}
+	q.at, q.known = args.Moment.resolve()
 
 	for _, r := range rows.Edges {
 		q.services = append(q.services, r.Node.ID)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/environment"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/internal/catalog"
@@ -58,15 +59,37 @@ type PlacementFilter struct {
 type placed struct {
 	store    *store.Store
 	at       *time.Time
-	services []string // ids; nil for all
+	known    *time.Time // only what was known then; nil for all that is known now
+	services []string   // ids; nil for all
 	envs     []string
 	versions []string // ids; nil for all
 	filter   PlacementFilter
 }
 
+// Moment is a moment of the past to answer for: how it was, and how it was
+// known. The zero Moment is now.
+type Moment struct {
+	// At is the moment that is asked about; AsKnownAt when left out.
+	At *time.Time
+	// AsKnownAt leaves out what Shiplog learnt later: what was recorded after
+	// that moment, and what became of deployments after it.
+	AsKnownAt *time.Time
+}
+
+// resolve gives the moments as the database holds them.
+func (m Moment) resolve() (at, known *time.Time) {
+	at, known = utc(m.At), utc(m.AsKnownAt)
+	if at == nil {
+		at = known
+	}
+
+	return at, known
+}
+
 // resolve finds what the filter refers to by name.
-func (f PlacementFilter) resolve(ctx context.Context, s *store.Store, client *db.Client, at *time.Time) (*placed, error) {
-	p := &placed{store: s, at: at, filter: f}
+func (f PlacementFilter) resolve(ctx context.Context, s *store.Store, client *db.Client, moment Moment) (*placed, error) {
+	p := &placed{store: s, filter: f}
+	p.at, p.known = moment.resolve()
 
 	if err := spec.ValidateLabels("filter.labels", f.Labels); err != nil {
 		return nil, err
@@ -124,11 +147,33 @@ func (q *placed) columns(query *store.Query) {
 	// The latest by effective time, then commit order; both are read off the
 	// end of a partial index.
 	query.Add(`(SELECT d.id FROM deployments d WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id
-		AND d.became_current_at IS NOT NULL AND d.became_current_at <= ? ORDER BY d.became_current_at DESC, d.current_order DESC LIMIT 1) AS recorded_id,
+		AND d.became_current_at IS NOT NULL AND d.became_current_at <= ?`, *q.at)
+	q.knew(query, deployment.FieldBecameCurrentAt)
+	query.Add(` ORDER BY d.became_current_at DESC, d.current_order DESC LIMIT 1) AS recorded_id,
 	(SELECT d.id FROM deployments d WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id
-		AND d.acted_at IS NOT NULL AND d.acted_at <= ? ORDER BY d.acted_at DESC, d.id DESC LIMIT 1) AS applied_id,
+		AND d.acted_at IS NOT NULL AND d.acted_at <= ?`, *q.at)
+	q.knew(query, deployment.FieldActedAt)
+	query.Add(` ORDER BY d.acted_at DESC, d.id DESC LIMIT 1) AS applied_id,
 	(SELECT o.id FROM observations o WHERE o.placement_id = p.id AND o.at <= ? ORDER BY o.at DESC, o.id DESC LIMIT 1) AS observation_id`,
-		*q.at, *q.at, *q.at)
+		*earlier(q.at, q.known))
+}
+
+// knew leaves out what was learnt later about a moment of a deployment d: what
+// others deployed is known since its row was made, what Shiplog did since it
+// happened.
+func (q *placed) knew(query *store.Query, moment string) {
+	if q.known != nil {
+		query.Add(" AND d.created_at <= ? AND (d.kind = 'EXTERNAL' OR d."+moment+" <= ?)", *q.known, *q.known)
+	}
+}
+
+// earlier is the earlier one of two moments; nil is never.
+func earlier(a, b *time.Time) *time.Time {
+	if a == nil || b != nil && b.Before(*a) {
+		return b
+	}
+
+	return a
 }
 
 // from begins the query: the rows of placements under the filter.
@@ -277,20 +322,21 @@ func (q *placed) read(ctx context.Context, client *db.Client, query *store.Query
 	return found, err
 }
 
-// Placements lists where what is, now or at a past moment.
-func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *PlacementFilter, at *time.Time, args page.Args) (*page.Page[*Placement], error) {
+// Placements lists where what is, now or at a past moment, also as it was known
+// at a moment.
+func (e *Engine) Placements(ctx context.Context, client *db.Client, filter *PlacementFilter, moment Moment, args page.Args) (*page.Page[*Placement], error) {
 	if filter == nil {
 		filter = &PlacementFilter{}
 	}
 
-	q, err := filter.resolve(ctx, e.store, client, utc(at))
+	q, err := filter.resolve(ctx, e.store, client, moment)
 	if err != nil {
 		return nil, err
 	}
 
 	order := page.Order[*Placement]{Name: "placements", Columns: []string{"id"}, Key: func(p *Placement) []any { return []any{p.ID} }}
 
-	p, err := order.LoadRaw(args, []any{filter, at}, func(restrict page.Restriction, limit int) ([]*Placement, error) {
+	p, err := order.LoadRaw(args, []any{filter, moment}, func(restrict page.Restriction, limit int) ([]*Placement, error) {
 		query := q.from(q.selection())
 		if restrict.After != nil {
 			query.Add(" AND x.id > ?", restrict.After...)
@@ -329,7 +375,7 @@ func (e *Engine) PlacementsAmong(ctx context.Context, client *db.Client, filter 
 		filter = &PlacementFilter{}
 	}
 
-	q, err := filter.resolve(ctx, e.store, client, nil)
+	q, err := filter.resolve(ctx, e.store, client, Moment{})
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
