@@ -54,6 +54,11 @@ test-faults-long: go-version ## the same with 200 kills over 500 deployments and
 FAULTS = $(GO) run ./test/withpostgres $(GO) test -race -count 1 -v
 QUIETLY = awk '!/^=== /'
 
+# One database after the other, because times are taken.
+.PHONY: test-past-long
+test-past-long: go-version ## ask for 200 moments of 1,000,000 deployments and compare with a replay, some 15 minutes
+	@SHIPLOG_PAST=long $(GO) run ./test/withpostgres $(GO) test -count 1 -v -timeout 40m ./test/past | $(QUIETLY)
+
 # At the same time, so that it takes little longer than the five minutes of one.
 .PHONY: test-streams-long
 test-streams-long: go-version ## follow logs of 1,000 lines a second for five minutes, cut at random

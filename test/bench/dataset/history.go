@@ -85,6 +85,13 @@ func (Size) Actor(s, e, k int) string {
 }
 
 func (z Size) tables() []table {
+	deployments, placements := z.deployments, z.placements
+
+	if z.Eventful {
+		e := z.eventful()
+		deployments, placements = e.deployments, e.placements
+	}
+
 	return []table{
 		{"targets", []string{"id", "created_at", "kind", "connection", "namespace"}, z.targets},
 		{"environments", []string{"id", "created_at", "labels", "name", "title", "tier", "rank", "target_id"}, z.environments},
@@ -97,11 +104,11 @@ func (z Size) tables() []table {
 		{"deployments", []string{
 			"id", "created_at", "actor_kind", "actor_issuer", "actor_subject", "actor_display", "kind", "cause", "status", "status_reason",
 			"occurred_at", "acted_at", "finished_at", "became_current_at", "current_order", "url", "backfill", "base_id", "holds_slot",
-			"service_id", "environment_id", "version_id", "target_id",
-		}, z.deployments},
+			"service_id", "environment_id", "version_id", "target_id", "source_id",
+		}, deployments},
 		{"placements", []string{
 			"id", "created_at", "recorded_version_id", "current_order", "service_id", "environment_id", "recorded_id", "applied_id",
-		}, z.placements},
+		}, placements},
 		{"checks", []string{
 			"id", "created_at", "actor_kind", "actor_issuer", "actor_subject", "actor_display", "name", "result", "url", "version_id", "environment_id",
 		}, z.checks},
@@ -171,8 +178,6 @@ func (z Size) images(yield func([]any) bool) {
 }
 
 func (z Size) deployments(yield func([]any) bool) {
-	const took = 4 * time.Minute
-
 	// What is current and how often it changed, by service and environment.
 	base, order := make([]any, z.Services*z.Environments), make([]int, z.Services*z.Environments)
 
@@ -195,7 +200,7 @@ func (z Size) deployments(yield func([]any) bool) {
 				if !yield([]any{
 					deploymentID, a.at, "USER", "https://id.example.com", actor, "User " + actor, "EXTERNAL", "CI", status, because,
 					a.at, a.at, a.at.Add(took), current, currentOrder, fmt.Sprintf("https://ci.example.com/runs/%d", a.number), false, before, false,
-					z.serviceID(s), z.environmentID(e), z.versionID(s, a.version), identifier(id.Target, e),
+					z.serviceID(s), z.environmentID(e), z.versionID(s, a.version), identifier(id.Target, e), nil,
 				}) {
 					return
 				}

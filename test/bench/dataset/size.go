@@ -17,6 +17,10 @@ type Size struct {
 	Events int
 	// Logs is how many deployments have a log, of LogLines lines each.
 	Logs, LogLines int
+	// Eventful: not only releases that work or fail, but also rollbacks,
+	// services that are taken away, acts that were cancelled, and what was
+	// written down long after it happened (eventful.go).
+	Eventful bool
 }
 
 // team is how many services have the same owner: the rows of one matrix.
