@@ -180,7 +180,13 @@ func earlier(a, b *time.Time) *time.Time {
 func (q *placed) from(selection string) *store.Query {
 	query := q.store.NewQuery("SELECT " + selection + " FROM (SELECT p.id, p.service_id, p.environment_id, ")
 	q.columns(query)
-	query.Add(" FROM placements p")
+	if q.at == nil {
+		query.Add(" FROM placements p")
+	} else {
+		// What was current then is sought row by row: of a page, and not of all
+		// that would then be sorted.
+		query.Add(" FROM (SELECT p.id, p.service_id, p.environment_id FROM placements p")
+	}
 
 	// Joined only for what is asked of them; and on SQLite, which would read all
 	// placements when both are lists, to begin with those named.
@@ -223,6 +229,10 @@ func (q *placed) from(selection string) *store.Query {
 
 	if q.at == nil && q.versions != nil {
 		query.Add(" AND ").In("p.recorded_version_id", q.versions)
+	}
+
+	if q.at != nil {
+		query.Add(" ORDER BY p.id) p")
 	}
 
 	query.Add(") x")
