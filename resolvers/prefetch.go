@@ -79,6 +79,8 @@ func prefetchNodes[T any](ctx context.Context, nodes []T) error {
 		return below("Decision").decisions(nodes)
 	case []*db.Event:
 		return below("Event").events(nodes)
+	case []*deployment.ScopeChange:
+		return below("ScopeChange").changes(nodes)
 	}
 
 	return nil

@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/shiplog/shiplog/ent/db"
@@ -97,10 +98,31 @@ func (f versionFields) Journey(ctx context.Context, v *db.Version) ([]*deploymen
 		return nil, err
 	}
 
-	var deployments []*db.Deployment
+	var (
+		deployments  []*db.Deployment
+		began, ended []string
+	)
+
 	for _, s := range stops {
 		deployments = append(deployments, s.Deployments...)
 		load(ctx).environment.keep(s.Environment.ID, s.Environment)
+
+		for _, stay := range s.Stays {
+			began, ended = append(began, stay.DeploymentID), append(ended, value(stay.EndedByID))
+		}
+	}
+
+	for _, d := range deployments {
+		load(ctx).deployment.keep(d.ID, d)
+	}
+
+	stays := wanted(ctx, "JourneyStop").at("JourneyStay", "stays")
+
+	if err := errors.Join(
+		follow(stays, "deployment", "Deployment", load(ctx).deployment, began, want.deployments),
+		follow(stays, "endedBy", "Deployment", load(ctx).deployment, ended, want.deployments),
+	); err != nil {
+		return nil, err
 	}
 
 	return stops, wanted(ctx, "JourneyStop").at("Deployment", "deployments").deployments(deployments)

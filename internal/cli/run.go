@@ -89,6 +89,10 @@ type commands struct {
 
 	Where       whereCommand       `cmd:"" group:"ask" help:"Where is it running, now or at any past moment?"`
 	Matrix      matrixCommand      `cmd:"" group:"ask" help:"Services × environments."`
+	Journey     journeyCommand     `cmd:"" group:"ask" help:"A version's way through the environments."`
+	History     historyCommand     `cmd:"" group:"ask" help:"What was deployed of a service, newest first."`
+	Changes     changesCommand     `cmd:"" group:"ask" help:"What changed there in a span of time?"`
+	Metrics     metricsCommand     `cmd:"" group:"ask" help:"How delivery went: how often, how fast, how safe, how soon restored."`
 	Deployments deploymentsCommand `cmd:"" group:"ask" help:"The memory of deployments, newest first."`
 	Deployment  deploymentCommands `cmd:"" group:"ask" help:"One deployment."`
 	Logs        logsCommand        `cmd:"" group:"ask" help:"The log of a deployment."`

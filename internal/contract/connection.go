@@ -22,6 +22,8 @@ type (
 	RuleEdge              = page.Edge[*db.Rule]
 	DecisionConnection    = page.Page[*db.Decision]
 	DecisionEdge          = page.Edge[*db.Decision]
+	ScopeChangeConnection = page.Page[*deployment.ScopeChange]
+	ScopeChangeEdge       = page.Edge[*deployment.ScopeChange]
 	EventConnection       = page.Page[*db.Event]
 	EventEdge             = page.Edge[*db.Event]
 )

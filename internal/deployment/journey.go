@@ -24,8 +24,14 @@ type JourneyStop struct {
 	CurrentSince    *time.Time
 	CurrentUntil    *time.Time
 	IsCurrent       bool
-	Deployments     []*db.Deployment
-	Checks          []*db.Check
+	// Stays are the times for which it was current, oldest first.
+	Stays       []*JourneyStay
+	SoakSeconds int64
+	// Verdict is what the newest checks of each name say together; nil without
+	// checks.
+	Verdict     *check.Result
+	Deployments []*db.Deployment
+	Checks      []*db.Check
 }
 
 // maxJourney bounds the deployments and checks of one version that are shown.
@@ -67,9 +73,6 @@ func (e *Engine) Journey(ctx context.Context, v *db.Version) ([]*JourneyStop, er
 			s.FirstDeployedAt = d.ActedAt
 		}
 
-		if d.BecameCurrentAt != nil && (s.CurrentSince == nil || !d.BecameCurrentAt.Before(*s.CurrentSince)) {
-			s.CurrentSince = d.BecameCurrentAt
-		}
 	}
 
 	for _, c := range checks {
@@ -77,48 +80,16 @@ func (e *Engine) Journey(ctx context.Context, v *db.Version) ([]*JourneyStop, er
 		s.Checks = append(s.Checks, c)
 	}
 
-	if err := e.journeyEnds(ctx, v, stops); err != nil {
+	if err := e.stays(ctx, v, stops); err != nil {
 		return nil, err
 	}
 
+	now := store.Now()
+	for _, s := range stops {
+		s.conclude(now)
+	}
+
 	return arrange(ctx, client, stops)
-}
-
-// journeyEnds finds, for each environment, whether the version is there now,
-// and if not, when something else took its place.
-func (e *Engine) journeyEnds(ctx context.Context, v *db.Version, stops map[string]*JourneyStop) error {
-	query := e.store.NewQuery(`SELECT p.environment_id, p.recorded_version_id, (
-		SELECT n.became_current_at FROM deployments n WHERE n.service_id = p.service_id AND n.environment_id = p.environment_id
-			AND n.became_current_at IS NOT NULL AND (n.became_current_at, n.current_order) > (
-				SELECT d.became_current_at, d.current_order FROM deployments d
-				WHERE d.service_id = p.service_id AND d.environment_id = p.environment_id AND d.version_id = ? AND d.became_current_at IS NOT NULL
-				ORDER BY d.became_current_at DESC, d.current_order DESC LIMIT 1)
-		ORDER BY n.became_current_at, n.current_order LIMIT 1) AS until
-	FROM placements p WHERE p.service_id = ?`, v.ID, v.ServiceID)
-
-	return query.Rows(ctx, e.store.Read, func(rows *sql.Rows) error {
-		var (
-			environmentID string
-			versionID     *string
-			until         store.NullTime
-		)
-
-		if err := rows.Scan(&environmentID, &versionID, &until); err != nil {
-			return err
-		}
-
-		s, ok := stops[environmentID]
-		if !ok || s.CurrentSince == nil {
-			return nil
-		}
-
-		s.IsCurrent = value(versionID) == v.ID
-		if !s.IsCurrent {
-			s.CurrentUntil = until.Time
-		}
-
-		return nil
-	})
 }
 
 func arrange(ctx context.Context, client *db.Client, stops map[string]*JourneyStop) ([]*JourneyStop, error) {
