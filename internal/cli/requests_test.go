@@ -110,6 +110,16 @@ func TestRequestsFitTheSchema(t *testing.T) {
 			"deployments --service s --environment e --version v --tier other --status failed,errored --kind rollback --cause rule --actor a --owner o --label a=b --since 2h --until 2026-03-01T12:00:00Z",
 			`{"first":50,"filter":{"service":"s","environment":"e","version":"v","tier":"OTHER","status":["FAILED","ERRORED"],"kind":["ROLLBACK"],"cause":["RULE"],"actor":"a","owner":"o","labels":{"a":"b"},"createdAfter":"2026-03-01T10:00:00Z","createdBefore":"2026-03-01T12:00:00Z"}}`,
 		},
+		"journey": {"journey hello 1.0.0", `{"service":"hello","name":"1.0.0"}`},
+		"history": {"history hello e --limit 3", `{"first":3,"filter":{"service":"hello","environment":"e"}}`},
+		"changes": {
+			"changes --env e --tier production --service s --owner o --between 2026-01-01T00:00:00Z,2h --kind drift,hold --limit 3",
+			`{"first":3,"scope":{"environment":"e","tier":"PRODUCTION","service":"s","owner":"o"},"between":{"from":"2026-01-01T00:00:00Z","to":"2026-03-01T10:00:00Z"},"kinds":["DRIFT","HOLD"]}`,
+		},
+		"metrics": {
+			"metrics --tier production --between 30d",
+			`{"scope":{"tier":"PRODUCTION"},"between":{"from":"2026-01-30T12:00:00Z","to":"2026-03-01T12:00:00Z"}}`,
+		},
 		"deployment show": {"deployment show deployment_1", `{"id":"deployment_1"}`},
 		"the newest":      {"deployment show hello/e", `{"first":1,"filter":{"service":"hello","environment":"e"}}`},
 		"logs --last": {

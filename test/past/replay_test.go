@@ -31,19 +31,28 @@ type place struct {
 // state is what is in place: ids of deployments, "" for none.
 type state struct{ recorded, applied string }
 
-// learn reads all deployments of a database, without the product's statements.
-func learn(t *testing.T, database string) []fact {
+// open connects beside the server, without the product's statements.
+func open(t *testing.T, database string) *sql.DB {
 	t.Helper()
 
 	driver, source := "postgres", database
 	if path, embedded := strings.CutPrefix(database, "sqlite:"); embedded {
-		driver, source = "sqlite", "file:"+path+"?_pragma=query_only(1)&_pragma=busy_timeout(10000)"
+		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
 	}
 
 	pool, err := sql.Open(driver, source)
 	if err != nil {
 		t.Fatal(err)
 	}
+
+	return pool
+}
+
+// learn reads all deployments of a database.
+func learn(t *testing.T, database string) []fact {
+	t.Helper()
+
+	pool := open(t, database)
 	defer pool.Close()
 
 	rows, err := pool.QueryContext(t.Context(), `SELECT id, service_id, environment_id, COALESCE(version_id, ''), kind, status, created_at, acted_at,
