@@ -180,12 +180,14 @@ func earlier(a, b *time.Time) *time.Time {
 func (q *placed) from(selection string) *store.Query {
 	query := q.store.NewQuery("SELECT " + selection + " FROM (SELECT p.id, p.service_id, p.environment_id, ")
 	q.columns(query)
-	if q.at == nil {
-		query.Add(" FROM placements p")
-	} else {
-		// What was current then is sought row by row: of a page, and not of all
-		// that would then be sorted.
+	// What was current then is sought row by row of an owner's placements, which
+	// are sorted before: else Postgres seeks it for all placements, of whatever
+	// owner, that come before the end of the page.
+	sorted := q.at != nil && q.filter.Owner != nil
+	if sorted {
 		query.Add(" FROM (SELECT p.id, p.service_id, p.environment_id FROM placements p")
+	} else {
+		query.Add(" FROM placements p")
 	}
 
 	// Joined only for what is asked of them; and on SQLite, which would read all
@@ -219,7 +221,12 @@ func (q *placed) from(selection string) *store.Query {
 		query.Add(" AND e.tier = ?", string(*q.filter.Tier))
 	}
 
-	if q.filter.Owner != nil {
+	switch {
+	case q.filter.Owner == nil:
+	case sorted && !q.store.Embedded():
+		// An array, so that the placements are found by their index.
+		query.Add(" AND p.service_id = ANY (ARRAY(SELECT o.id FROM services o WHERE o.owner = ?))", *q.filter.Owner)
+	default:
 		query.Add(" AND s.owner = ?", *q.filter.Owner)
 	}
 
@@ -231,7 +238,7 @@ func (q *placed) from(selection string) *store.Query {
 		query.Add(" AND ").In("p.recorded_version_id", q.versions)
 	}
 
-	if q.at != nil {
+	if sorted {
 		query.Add(" ORDER BY p.id) p")
 	}
 
