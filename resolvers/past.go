@@ -33,7 +33,7 @@ func (f scopeChangeFields) Environment(ctx context.Context, c *deployment.ScopeC
 }
 
 func (f scopeChangeFields) Subject(ctx context.Context, c *deployment.ScopeChange) (contract.Node, error) {
-	return query{f.Resolver}.Node(ctx, c.SubjectID)
+	return query(f).Node(ctx, c.SubjectID)
 }
 
 func (f scopeChangeFields) Event(ctx context.Context, c *deployment.ScopeChange) (*db.Event, error) {

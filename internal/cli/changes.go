@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -62,9 +63,7 @@ func (c *changesCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 
-	for name, v := range c.paged.variables(nil) {
-		variables[name] = v
-	}
+	maps.Copy(variables, c.paged.variables(nil))
 
 	variables.set("kinds", enums(c.Kind))
 
@@ -110,7 +109,7 @@ func (metricsCommand) Help() string {
 
 // Run asks.
 func (c *metricsCommand) Run(ctx context.Context, s *session) error {
-	variables, err := c.scope.variables(s.now())
+	variables, err := c.variables(s.now())
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -181,7 +182,7 @@ func random(r *rand.Rand) []Act {
 		for range r.IntN(14) {
 			hours += r.IntN(5)
 			a := Act{
-				ID: fmt.Sprintf("d%03d", r.IntN(1000)*10+len(all)%10), Place: fmt.Sprint(place), Began: hour(hours), Ended: hour(hours).Add(time.Duration(r.IntN(50)) * time.Minute),
+				ID: fmt.Sprintf("d%03d", r.IntN(1000)*10+len(all)%10), Place: strconv.Itoa(place), Began: hour(hours), Ended: hour(hours).Add(time.Duration(r.IntN(50)) * time.Minute),
 				Succeeded: r.IntN(3) > 0, Built: hour(-r.IntN(6)),
 			}
 

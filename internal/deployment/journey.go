@@ -72,7 +72,6 @@ func (e *Engine) Journey(ctx context.Context, v *db.Version) ([]*JourneyStop, er
 		if s.FirstDeployedAt == nil {
 			s.FirstDeployedAt = d.ActedAt
 		}
-
 	}
 
 	for _, c := range checks {

@@ -101,6 +101,8 @@ func badArgument(t *testing.T, a *api, f *fixtures, schema *ast.Schema, on *ast.
 
 // way is how to get at an object of the type, "" for what is at the root.
 func (f *fixtures) way(on *ast.Definition) string {
+	const delivery = `deliveryMetrics(between: {from: "2024-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z"}) { `
+
 	way, ok := map[string]string{
 		"Query":       "",
 		"Service":     `service(name: "subject")`,
@@ -108,6 +110,11 @@ func (f *fixtures) way(on *ast.Definition) string {
 		"Environment": `environment(name: "here")`,
 		"Deployment":  fmt.Sprintf("deployment(id: %q)", f.failed),
 		"Rule":        `rule(name: "rule")`,
+
+		"DeploymentFrequency": delivery + "deploymentFrequency",
+		"LeadTime":            delivery + "leadTime",
+		"ChangeFailureRate":   delivery + "changeFailureRate",
+		"TimeToRestore":       delivery + "timeToRestore",
 	}[on.Name]
 	if !ok {
 		f.t.Fatalf("there is no way to %s, whose fields have arguments: write one", on.Name)
@@ -127,6 +134,8 @@ func (f *fixtures) arguments(schema *ast.Schema, on *ast.Definition, field *ast.
 		"Query.deployment":            {"id": f.failed},
 		"Query.rule":                  {"name": "rule"},
 		"Query.evaluateRules":         {"service": "subject", "version": "1.0.0"},
+		"Query.changes":               {"between": object{}},
+		"Query.deliveryMetrics":       {"between": object{"from": "2024-01-01T00:00:00Z", "to": "2025-01-01T00:00:00Z"}},
 		"Subscription.deploymentLogs": {"deployment": f.failed, "follow": false},
 	}[on.Name+"."+field.Name])
 
@@ -139,7 +148,7 @@ func (f *fixtures) arguments(schema *ast.Schema, on *ast.Definition, field *ast.
 			f.t.Fatalf("there is no good argument %s for %s.%s yet: write one", a.Name, on.Name, field.Name)
 		}
 
-		if within(path, a.Name) && path != a.Name {
+		if _, given := good[a.Name]; within(path, a.Name) && path != a.Name && !given {
 			good[a.Name] = skeleton(schema, a.Type)
 		}
 	}
@@ -189,7 +198,8 @@ func documentAsking(schema *ast.Schema, way string, field *ast.FieldDefinition) 
 	}
 
 	if way != "" {
-		asked = way + " { " + asked + " }"
+		// A way may go through an object.
+		asked = way + " { " + asked + " }" + strings.Repeat(" }", strings.Count(way, "{")-strings.Count(way, "}"))
 	}
 
 	operation := "query"

@@ -14,7 +14,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -195,5 +194,5 @@ func describe(p *time.Time) string {
 		return "now"
 	}
 
-	return fmt.Sprint(at(*p))
+	return at(*p)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,21 +223,21 @@ func compareMatrix(a *api, all map[place]state, r *rand.Rand, at, known *time.Ti
 }
 
 func difference(got, want map[place]state) string {
-	text := ""
+	var text strings.Builder
 
 	for where := range want {
 		if got[where] != want[where] {
-			text += fmt.Sprintf("\n%v is %v, want %v", where, got[where], want[where])
+			fmt.Fprintf(&text, "\n%v is %v, want %v", where, got[where], want[where])
 		}
 	}
 
 	for where := range got {
 		if _, ok := want[where]; !ok {
-			text += fmt.Sprintf("\n%v is %v, want nothing", where, got[where])
+			fmt.Fprintf(&text, "\n%v is %v, want nothing", where, got[where])
 		}
 	}
 
-	return text[:min(len(text), 2_000)]
+	return text.String()[:min(text.Len(), 2_000)]
 }
 
 // times prints how long the portal's reads take, now, then, and as known then,
@@ -266,7 +267,9 @@ func times(a *api, r *rand.Rand, scale scale, moments []time.Time) {
 			return object{"o": z.Owner(1 + r.IntN(z.Services))}
 		}},
 	} {
-		text := read.name + ":"
+		var text strings.Builder
+
+		text.WriteString(read.name + ":")
 
 		for _, when := range []string{"now", "at", "as known at"} {
 			var took []time.Duration
@@ -291,9 +294,9 @@ func times(a *api, r *rand.Rand, scale scale, moments []time.Time) {
 
 			slices.Sort(took)
 
-			text += fmt.Sprintf(" %s p50 %s p95 %s;", when, took[len(took)/2].Round(10*time.Microsecond), took[len(took)*95/100].Round(10*time.Microsecond))
+			fmt.Fprintf(&text, " %s p50 %s p95 %s;", when, took[len(took)/2].Round(10*time.Microsecond), took[len(took)*95/100].Round(10*time.Microsecond))
 		}
 
-		a.t.Log(text)
+		a.t.Log(text.String())
 	}
 }
