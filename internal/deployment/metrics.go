@@ -72,7 +72,7 @@ func (e *Engine) DeliveryMetrics(ctx context.Context, client *db.Client, scope *
 	case between.To == nil:
 		return nil, fault.Invalid("between.to", "want the end of the period")
 	case !between.From.Before(*between.To):
-		return nil, fault.Invalid("between.to", "want a moment after between.from")
+		return nil, fault.Invalid("between", "want a period that ends after it begins")
 	}
 
 	found, err := scope.resolve(ctx, client)

@@ -87,7 +87,7 @@ func (s scoped) services(query *store.Query, column string) {
 // ordered refuses a span that ends before it begins.
 func (r TimeRange) ordered(field string) error {
 	if r.From != nil && r.To != nil && r.To.Before(*r.From) {
-		return fault.Invalid(field+".to", "want a moment at or after %s.from", field)
+		return fault.Invalid(field, "want a span that does not end before it begins")
 	}
 
 	return nil
