@@ -169,7 +169,12 @@ func (f deploymentFields) CanRollback(ctx context.Context, d *db.Deployment) (*d
 		return nil, err
 	}
 
-	can := deployment.RollbackAllowed(d, e, p)
+	v, err := maybe(ctx, load(ctx).version, d.VersionID)
+	if err != nil {
+		return nil, err
+	}
+
+	can := deployment.RollbackAllowed(d, v, e, p)
 
 	return &can, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/document"
 	"github.com/shiplog/shiplog/ent/db/environment"
 	"github.com/shiplog/shiplog/ent/db/event"
+	"github.com/shiplog/shiplog/ent/db/hold"
 	"github.com/shiplog/shiplog/ent/db/image"
 	"github.com/shiplog/shiplog/ent/db/payload"
 	"github.com/shiplog/shiplog/ent/db/placement"
@@ -148,6 +149,7 @@ type loaders struct {
 	configuration loader[*db.Configuration] // newest by layer
 	pending       loader[*db.Deployment]    // by placement
 	decisionOf    loader[*db.Decision]      // by deployment
+	hold          loader[*db.Hold]          // the standing one, by placement
 	steps         loader[[]*db.Step]        // by deployment
 	checks        loader[[]*db.Check]       // by deployment
 	images        loader[[]*db.Image]       // by version
@@ -338,6 +340,9 @@ func (r *Resolver) newLoaders() *loaders {
 		decisionOf: one(func(ctx context.Context, ids []string) ([]*db.Decision, error) {
 			return c.Decision.Query().Where(store.AnyOf(decision.FieldDeploymentID, ids)).All(ctx)
 		}, func(v *db.Decision) string { return *v.DeploymentID }),
+		hold: one(func(ctx context.Context, placements []string) ([]*db.Hold, error) {
+			return c.Hold.Query().Where(store.AnyOf(hold.FieldPlacementID, placements), hold.ReleasedAtIsNil()).All(ctx)
+		}, func(v *db.Hold) string { return v.PlacementID }),
 		steps: many(func(ctx context.Context, ids []string) ([]*db.Step, error) {
 			return c.Step.Query().Where(store.AnyOf(step.FieldDeploymentID, ids)).Order(step.ByIndex()).All(ctx)
 		}, func(v *db.Step) string { return v.DeploymentID }),

@@ -53,15 +53,19 @@ func (m mutation) Deploy(ctx context.Context, input deployment.Deploy) (*deploym
 	return m.Engine.Deploy(ctx, input)
 }
 
-func (m mutation) Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.Result, error) {
+func (m mutation) Promote(ctx context.Context, input deployment.Promote) (*deployment.DeployResult, error) {
+	return m.Engine.Promote(ctx, input)
+}
+
+func (m mutation) Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.DeployResult, error) {
 	return m.Engine.Redeploy(ctx, input)
 }
 
-func (m mutation) Rollback(ctx context.Context, input deployment.Rollback) (*deployment.Result, error) {
+func (m mutation) Rollback(ctx context.Context, input deployment.Rollback) (*deployment.RollbackResult, error) {
 	return m.Engine.Rollback(ctx, input)
 }
 
-func (m mutation) Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.Result, error) {
+func (m mutation) Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.DeployResult, error) {
 	return m.Engine.Undeploy(ctx, input)
 }
 
@@ -79,4 +83,28 @@ func (m mutation) PutRule(ctx context.Context, input deployment.PutRule) (*deplo
 
 func (m mutation) DeleteRule(ctx context.Context, input deployment.DeleteRule) (*deployment.RuleResult, error) {
 	return m.Engine.DeleteRule(ctx, input)
+}
+
+func (m mutation) CreateHold(ctx context.Context, input deployment.CreateHold) (*deployment.CreateHoldResult, error) {
+	return m.Engine.CreateHold(ctx, input)
+}
+
+func (m mutation) ReleaseHold(ctx context.Context, input deployment.ReleaseHold) (*deployment.ReleaseHoldResult, error) {
+	return m.Engine.ReleaseHold(ctx, input)
+}
+
+func (m mutation) LockEnvironment(ctx context.Context, input catalog.LockEnvironment) (*catalog.EnvironmentResult, error) {
+	return m.Catalog.LockEnvironment(ctx, input)
+}
+
+func (m mutation) UnlockEnvironment(ctx context.Context, input catalog.UnlockEnvironment) (*catalog.EnvironmentResult, error) {
+	return m.Catalog.UnlockEnvironment(ctx, input)
+}
+
+func (m mutation) BlockVersion(ctx context.Context, input catalog.BlockVersion) (*catalog.VersionResult, error) {
+	return m.Catalog.BlockVersion(ctx, input)
+}
+
+func (m mutation) UnblockVersion(ctx context.Context, input catalog.UnblockVersion) (*catalog.VersionResult, error) {
+	return m.Catalog.UnblockVersion(ctx, input)
 }

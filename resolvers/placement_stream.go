@@ -2,11 +2,13 @@ package resolvers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/shiplog/shiplog/ent/db"
 	deploymentrow "github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/event"
+	"github.com/shiplog/shiplog/ent/db/hold"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/graph"
 	"github.com/shiplog/shiplog/internal/deployment"
@@ -79,7 +81,7 @@ func (s subscription) placementChanges(ctx context.Context, from observe.Place) 
 	next = now
 
 	events, err := s.Store.Read.Event.Query().
-		Where(event.TypeHasPrefix("deployment."), event.SeqGT(from.Journal), event.SeqLTE(now.Journal)).
+		Where(event.Or(event.TypeHasPrefix("deployment."), event.TypeHasPrefix("hold.")), event.SeqGT(from.Journal), event.SeqLTE(now.Journal)).
 		Order(event.BySeq()).Limit(streamBatch).All(ctx)
 	if err != nil {
 		return nil, from, false, store.Classify(err)
@@ -119,7 +121,8 @@ func (s subscription) placementChanges(ctx context.Context, from observe.Place) 
 	return changes, next, more, nil
 }
 
-// placementsOf gives, by deployment, the placements that entries are about.
+// placementsOf gives, by deployment or hold, the placements that entries are
+// about.
 func (s subscription) placementsOf(ctx context.Context, events []*db.Event) (map[string]string, error) {
 	if len(events) == 0 {
 		return map[string]string{}, nil
@@ -139,6 +142,20 @@ func (s subscription) placementsOf(ctx context.Context, events []*db.Event) (map
 	found := make(map[string]string, len(rows))
 	for _, d := range rows {
 		found[d.ID] = id.PlacementID(d.ServiceID, d.EnvironmentID)
+	}
+
+	subjects = slices.DeleteFunc(subjects, func(subject string) bool { return !id.IsOf(subject, id.Hold) })
+	if len(subjects) == 0 {
+		return found, nil
+	}
+
+	holds, err := s.Store.Read.Hold.Query().Where(store.AnyOf(hold.FieldID, subjects)).All(ctx)
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	for _, h := range holds {
+		found[h.ID] = h.PlacementID
 	}
 
 	return found, nil

@@ -77,6 +77,8 @@ func prefetchNodes[T any](ctx context.Context, nodes []T) error {
 		return below("Service").services(nodes)
 	case []*db.Decision:
 		return below("Decision").decisions(nodes)
+	case []*db.Hold:
+		return below("Hold").holds(nodes)
 	case []*db.Event:
 		return below("Event").events(nodes)
 	case []*deployment.ScopeChange:
@@ -296,7 +298,8 @@ func (w want) deployments(rows []*db.Deployment) error {
 
 	if w.has("canRollback") || w.has("viewerCan") {
 		units := keysOf(rows, func(d *db.Deployment) string { return id.PlacementID(d.ServiceID, d.EnvironmentID) })
-		errs = errors.Join(errs, l.environment.prefetch(w.ctx, environments), l.placement.prefetch(w.ctx, units))
+		versions := keysOf(rows, func(d *db.Deployment) string { return value(d.VersionID) })
+		errs = errors.Join(errs, l.environment.prefetch(w.ctx, environments), l.placement.prefetch(w.ctx, units), l.version.prefetch(w.ctx, versions))
 	}
 
 	return errs
@@ -355,6 +358,7 @@ func (w want) placements(rows []*deployment.Placement) error {
 		follow(w, "service", "Service", l.service, keysOf(rows, func(p *deployment.Placement) string { return p.ServiceID }), want.services),
 		follow(w, "environment", "Environment", l.environment, keysOf(rows, func(p *deployment.Placement) string { return p.EnvironmentID }), want.environments),
 		follow(w, "pending", "Deployment", l.pending, keysOf(now, func(p *deployment.Placement) string { return p.ID }), want.deployments),
+		follow(w, "hold", "Hold", l.hold, keysOf(now, func(p *deployment.Placement) string { return p.ID }), want.holds),
 		w.recordedAndApplied(rows),
 	)
 

@@ -52,6 +52,8 @@ func (q query) Node(ctx context.Context, ref string) (contract.Node, error) {
 		return node(l.rule.Load(ctx, ref))
 	case id.Decision:
 		return node(q.Store.Read.Decision.Get(ctx, ref))
+	case id.Hold:
+		return node(q.Store.Read.Hold.Get(ctx, ref))
 	case id.Event:
 		return node(l.event.Load(ctx, ref))
 	case id.Placement:

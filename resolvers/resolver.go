@@ -70,6 +70,9 @@ func (r *Resolver) Rule() graph.RuleResolver { return ruleFields{r} }
 // Decision answers the fields of a decision.
 func (r *Resolver) Decision() graph.DecisionResolver { return decisionFields{} }
 
+// Hold answers the fields of a hold.
+func (r *Resolver) Hold() graph.HoldResolver { return holdFields{} }
+
 // Event answers the fields of an entry of the journal.
 func (r *Resolver) Event() graph.EventResolver { return eventFields{} }
 

@@ -72,6 +72,8 @@ func (Decision) Fields() []ent.Field {
 		field.Enum("effect").Values("DEPLOY", "SKIP", "HOLD").Immutable().Comment("what was decided"),
 		field.JSON("reasons", []Reason{}).Immutable().Comment("why"),
 		field.String("deployment_id").Optional().Nillable().Immutable().Comment("deployment that it made"),
+		field.String("source_id").Optional().Nillable().Immutable().Comment("deployment whose success it answers; null for a registration"),
+		field.Bool("open").Default(false).Comment("it holds, and was not decided again since"),
 	}
 }
 
@@ -82,6 +84,7 @@ func (Decision) Edges() []ent.Edge {
 		edge.To("version", Version.Type).Unique().Required().Field("version_id").Immutable(),
 		edge.To("environment", Environment.Type).Unique().Required().Field("environment_id").Immutable(),
 		edge.To("deployment", Deployment.Type).Unique().Field("deployment_id").Immutable(),
+		edge.To("source", Deployment.Type).Unique().Field("source_id").Immutable(),
 	}
 }
 
@@ -92,5 +95,7 @@ func (Decision) Indexes() []ent.Index {
 		index.Fields("rule_id", "created_at", "id"),
 		index.Fields("version_id", "created_at", "id"),
 		index.Fields("deployment_id"),
+		// What a lock or a hold keeps waiting.
+		index.Fields("environment_id", "id").Annotations(entsql.IndexWhere("open")).StorageKey("decision_open"),
 	}
 }

@@ -31,6 +31,7 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 	"Query.rules":           readers,
 	"Query.rule":            readers,
 	"Query.evaluateRules":   readers,
+	"Query.holds":           readers,
 	"Query.events":          readers,
 	"Query.viewer":          readers,
 
@@ -45,6 +46,7 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 	"Mutation.reportCheck":        {CI, Deployer, Operator},
 	"Mutation.recordDeployment":   {CI, Deployer, Operator},
 	"Mutation.deploy":             {Deployer, Operator},
+	"Mutation.promote":            {Deployer, Operator},
 	"Mutation.redeploy":           {Deployer, Operator},
 	"Mutation.rollback":           {Deployer, Operator},
 	"Mutation.undeploy":           {Deployer, Operator},
@@ -52,6 +54,12 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 	"Mutation.resolveStep":        {Operator},
 	"Mutation.putRule":            {Operator},
 	"Mutation.deleteRule":         {Operator},
+	"Mutation.createHold":         {Deployer, Operator},
+	"Mutation.releaseHold":        {Deployer, Operator},
+	"Mutation.lockEnvironment":    {Operator},
+	"Mutation.unlockEnvironment":  {Operator},
+	"Mutation.blockVersion":       {Deployer, Operator},
+	"Mutation.unblockVersion":     {Deployer, Operator},
 
 	"Subscription.deploymentLogs":    readers,
 	"Subscription.deploymentChanged": readers,

@@ -16,10 +16,13 @@ import (
 	"github.com/shiplog/shiplog/internal/store"
 )
 
-// Decider takes the decisions for a new version inside the transaction that
-// registers it.
+// Decider takes the decisions that changes of the catalogue lead to, inside
+// their transactions.
 type Decider interface {
+	// DecideVersion decides about a new version.
 	DecideVersion(ctx context.Context, tx *store.Tx, eventID string, service *db.Service, version *db.Version) ([]*db.Decision, error)
+	// Unlocked lets the rules go on in an environment.
+	Unlocked(ctx context.Context, tx *store.Tx, environmentID string) error
 }
 
 // Catalog is the room.

@@ -15,6 +15,7 @@ type acting struct {
 	Preempt         bool   `help:"Stop what is under way at its next safe point."`
 	Override        string `placeholder:"REASON" help:"Pass a lock, hold or block, with the right to; recorded."`
 	ExpectedCurrent string `placeholder:"DEPLOYMENT" help:"The current deployment that you saw; another one is refused."`
+	DryRun          bool   `help:"Only plan: print what would be applied, and what stands against it."`
 	Wait            bool   `short:"w" help:"Follow its log and end by its outcome."`
 }
 
@@ -22,6 +23,7 @@ func (c acting) fill(in input) {
 	in["idempotencyKey"] = c.key()
 	in.set("reason", c.Reason)
 	in.set("preempt", c.Preempt)
+	in.set("dryRun", c.DryRun)
 	in.set("expectedCurrent", c.ExpectedCurrent)
 
 	if c.Override != "" {
@@ -37,6 +39,7 @@ func (c acting) act(ctx context.Context, s *session, mutation string, in input) 
 	type answer map[string]struct {
 		Deployment *deployment
 		Plan       *plan
+		Hold       *hold
 	}
 
 	a, err := show(ctx, s, mutation, input{"input": map[string]any(in)}, func(p *printer, a answer) error {
@@ -45,6 +48,10 @@ func (c acting) act(ctx context.Context, s *session, mutation string, in input) 
 			return printPlan(p, got.Plan)
 		case got.Deployment != nil:
 			printActed(p, *got.Deployment)
+		}
+
+		if got := a[mutation]; got.Hold != nil {
+			printHold(p, *got.Hold)
 		}
 
 		return nil
@@ -64,11 +71,17 @@ type plan struct {
 	Digest                 string
 	Unchanged              bool
 	Objects, Configuration json.RawMessage
+	Current                *deployment
+	Unmet                  []reason
 }
 
 func printPlan(p *printer, got *plan) error {
 	p.fields(text("snapshot"), text(got.Digest),
 		text("in place"), text(changed(got.Unchanged, "already", "not yet")))
+
+	for _, gate := range got.Unmet {
+		p.linef("%s: %s", p.paint(gate.Code, red), gate.Message)
+	}
 
 	for name, part := range map[string]json.RawMessage{"objects": got.Objects} {
 		var out bytes.Buffer
@@ -88,7 +101,6 @@ type deployCommand struct {
 	Service     string `arg:"" help:"Name or id."`
 	Version     string `arg:"" help:"Name or id."`
 	Environment string `arg:"" help:"Name or id."`
-	DryRun      bool   `help:"Only plan: print what would be applied."`
 }
 
 // Help teaches by example.
@@ -101,10 +113,28 @@ func (deployCommand) Help() string {
 
 // Run deploys.
 func (c *deployCommand) Run(ctx context.Context, s *session) error {
-	in := input{"service": c.Service, "version": c.Version, "environment": c.Environment}
-	in.set("dryRun", c.DryRun)
+	return c.act(ctx, s, "deploy", input{"service": c.Service, "version": c.Version, "environment": c.Environment})
+}
 
-	return c.act(ctx, s, "deploy", in)
+type promoteCommand struct {
+	acting
+
+	Service string `arg:"" help:"Name or id."`
+	From    string `arg:"" help:"The environment in which the version is in place: name or id."`
+	To      string `arg:"" help:"The environment to deploy it to: name or id."`
+}
+
+// Help teaches by example.
+func (promoteCommand) Help() string {
+	return `Examples:
+
+  shiplog promote checkout staging production --wait --reason "the suites are green"
+  shiplog promote checkout staging production --dry-run`
+}
+
+// Run promotes.
+func (c *promoteCommand) Run(ctx context.Context, s *session) error {
+	return c.act(ctx, s, "promote", input{"service": c.Service, "from": c.From, "to": c.To})
 }
 
 type redeployCommand struct {
@@ -139,20 +169,26 @@ type rollbackCommand struct {
 
 	Service     string `arg:"" help:"Name or id."`
 	Environment string `arg:"" help:"Name or id."`
-	To          string `placeholder:"DEPLOYMENT" help:"The deployment to go back to; the last good one before when left out."`
+	To          string `placeholder:"DEPLOYMENT" help:"The deployment to go back to; the last good one before when left out. One that never worked needs --override."`
+	Hold        bool   `default:"true" negatable:"" help:"Hold it there, so that no rule undoes it; release it with hold release."`
 }
 
 // Help teaches by example.
 func (rollbackCommand) Help() string {
 	return `Examples:
 
-  shiplog rollback checkout production --wait --reason "checkout fails for guests"`
+  shiplog rollback checkout production --wait --reason "checkout fails for guests"
+  shiplog rollback checkout staging --no-hold`
 }
 
 // Run rolls back.
 func (c *rollbackCommand) Run(ctx context.Context, s *session) error {
 	in := input{"service": c.Service, "environment": c.Environment}
 	in.set("to", c.To)
+
+	if !c.Hold {
+		in["hold"] = false
+	}
 
 	return c.act(ctx, s, "rollback", in)
 }

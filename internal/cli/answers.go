@@ -13,6 +13,8 @@ import (
 type named struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+	// BlockedReason, of a version, where it is asked for.
+	BlockedReason string `json:"blockedReason"`
 }
 
 type actor struct{ Kind, Display string }
@@ -146,6 +148,15 @@ type placement struct {
 	Recorded             *deployment
 	Applied, Pending     *deployment
 	Observed             *observed
+	Hold                 *hold
+}
+
+type hold struct {
+	ID, Reason, ReleaseReason string
+	CreatedAt, ReleasedAt     time.Time
+	Service, Environment      named
+	Actor                     actor
+	ReleasedBy                *actor
 }
 
 type observed struct {

@@ -281,7 +281,7 @@ func (t *story) neverReady(ctx context.Context) error {
 func (t *story) goBack(ctx context.Context) error {
 	t.beforeRollback = time.Now()
 
-	t.step("A person takes production back to what ran before: exactly that snapshot, not a new build.",
+	t.step("A person takes production back to what ran before: exactly that snapshot, not a new build, and no rule undoes it.",
 		`shiplog rollback hello production --wait --reason "/greet is too friendly"`)
 
 	got, err := mutate[struct{ Deployment deployment }](ctx, t, "rollback", input{

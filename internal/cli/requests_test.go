@@ -84,14 +84,33 @@ func TestRequestsFitTheSchema(t *testing.T) {
 			"deploy hello 1.0.0 e --reason r --dry-run --preempt --override o --expected-current d --idempotency-key k",
 			`{"input":{"service":"hello","version":"1.0.0","environment":"e","reason":"r","dryRun":true,"preempt":true,"override":{"reason":"o"},"expectedCurrent":"d","idempotencyKey":"k"}}`,
 		},
+		"promote": {
+			"promote hello a b --reason r --dry-run --preempt --override o --expected-current d --idempotency-key k",
+			`{"input":{"service":"hello","from":"a","to":"b","reason":"r","dryRun":true,"preempt":true,"override":{"reason":"o"},"expectedCurrent":"d","idempotencyKey":"k"}}`,
+		},
 		"redeploy": {
-			"redeploy deployment_1 --latest --preempt --idempotency-key k",
-			`{"input":{"deployment":"deployment_1","configuration":"LATEST","preempt":true,"idempotencyKey":"k"}}`,
+			"redeploy deployment_1 --latest --dry-run --preempt --idempotency-key k",
+			`{"input":{"deployment":"deployment_1","configuration":"LATEST","dryRun":true,"preempt":true,"idempotencyKey":"k"}}`,
 		},
 		"rollback": {
 			"rollback hello e --to deployment_1 --reason r --idempotency-key k",
 			`{"input":{"service":"hello","environment":"e","to":"deployment_1","reason":"r","idempotencyKey":"k"}}`,
 		},
+		"rollback without a hold": {
+			"rollback hello e --no-hold --idempotency-key k",
+			`{"input":{"service":"hello","environment":"e","hold":false,"idempotencyKey":"k"}}`,
+		},
+		"hold create": {
+			"hold create hello e --reason r --idempotency-key k",
+			`{"input":{"service":"hello","environment":"e","reason":"r","idempotencyKey":"k"}}`,
+		},
+		"hold release":     {"hold release hold_1 --reason r", `{"input":{"hold":"hold_1","reason":"r"}}`},
+		"hold list":        {"hold list --service s --environment e --owner o --label a=b --released", `{"first":50,"filter":{"service":"s","environment":"e","owner":"o","labels":{"a":"b"},"released":true}}`},
+		"the standing one": {"hold release hello/e", `{"first":1,"filter":{"service":"hello","environment":"e"}}`},
+		"lock":             {"lock e --reason r", `{"input":{"environment":"e","reason":"r"}}`},
+		"unlock":           {"unlock e --reason r", `{"input":{"environment":"e","reason":"r"}}`},
+		"version block":    {"version block hello 1.0.0 --reason r", `{"input":{"service":"hello","version":"1.0.0","reason":"r"}}`},
+		"version unblock":  {"version unblock hello 1.0.0 --reason r", `{"input":{"service":"hello","version":"1.0.0","reason":"r"}}`},
 		"undeploy": {
 			"undeploy hello e --reason r --preempt --override o --expected-current deployment_1 --idempotency-key k",
 			`{"input":{"service":"hello","environment":"e","reason":"r","preempt":true,"override":{"reason":"o"},"expectedCurrent":"deployment_1","idempotencyKey":"k"}}`,

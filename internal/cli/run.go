@@ -81,9 +81,13 @@ type commands struct {
 	Record  recordCommand   `cmd:"" group:"ci" help:"Remember what somebody else deployed."`
 
 	Deploy   deployCommand   `cmd:"" group:"act" help:"Deploy a version to an environment."`
+	Promote  promoteCommand  `cmd:"" group:"act" help:"Deploy what is in place in one environment to another."`
 	Redeploy redeployCommand `cmd:"" group:"act" help:"Repeat a deployment."`
 	Rollback rollbackCommand `cmd:"" group:"act" help:"Go back to an earlier deployment, exactly as it was."`
 	Undeploy undeployCommand `cmd:"" group:"act" help:"Take a service away from an environment."`
+	Hold     holdCommands    `cmd:"" group:"act" help:"Pin services against rules."`
+	Lock     lockCommand     `cmd:"" group:"act" help:"Lock an environment."`
+	Unlock   unlockCommand   `cmd:"" group:"act" help:"Unlock an environment."`
 	Cancel   cancelCommand   `cmd:"" group:"act" help:"Stop a deployment."`
 	Resolve  resolveCommand  `cmd:"" group:"act" help:"Say what became of a step whose outcome is not known."`
 

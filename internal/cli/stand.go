@@ -219,12 +219,19 @@ func (t *story) revive(ctx context.Context, one placement) error {
 	environment, recorded := one.Environment.Name, *one.Recorded
 
 	if one.Observed == nil || len(one.Observed.Versions) == 0 {
-		t.step("Nothing runs in "+environment+": the demo's end stopped it. The same deployment again, as it was.",
-			"shiplog redeploy "+recorded.ID+" --wait")
+		const why = "the demo was started again"
 
-		got, err := mutate[struct{ Deployment deployment }](ctx, t, "redeploy", input{
-			"deployment": recorded.ID, "reason": "the demo was started again", "idempotencyKey": keyed{}.key(),
-		})
+		in := input{"deployment": recorded.ID, "reason": why, "idempotencyKey": keyed{}.key()}
+		command := "shiplog redeploy " + recorded.ID + " --wait"
+
+		if one.Hold != nil { // it stays where it is held
+			in["override"] = map[string]any{"reason": why}
+			command += ` --override "` + why + `"`
+		}
+
+		t.step("Nothing runs in "+environment+": the demo's end stopped it. The same deployment again, as it was.", command)
+
+		got, err := mutate[struct{ Deployment deployment }](ctx, t, "redeploy", in)
 		if err != nil {
 			return err
 		}
@@ -306,6 +313,7 @@ func (t *story) paste(ctx context.Context) {
 		"bin/shiplog where hello",
 		"bin/shiplog deployments --service hello",
 		"bin/shiplog logs -f hello/production --until replaced",
+		"bin/shiplog hold release hello/production",
 		"bin/shiplog deploy hello 1.1.0 production --wait",
 		"bin/shiplog rollback hello production --wait",
 	} {

@@ -8,6 +8,8 @@ import (
 type versionCommands struct {
 	Register versionRegister `cmd:"" help:"Announce a new version. The rules decide at once where it goes."`
 	List     versionList     `cmd:"" help:"List the versions of a service, newest first."`
+	Block    versionBlock    `cmd:"" help:"Block a version: no rule and nobody without an override deploys it."`
+	Unblock  versionUnblock  `cmd:"" help:"Unblock a version."`
 	Show     versionShow     `cmd:"" help:"Show a version: decisions, checks and its way through the environments."`
 }
 
@@ -77,15 +79,18 @@ func (c *versionRegister) Run(ctx context.Context, s *session) error {
 		return err
 	}
 
-	var made []string
+	return s.waitForAll(ctx, madeBy(a.RegisterVersion.Decisions), true)
+}
 
-	for _, one := range a.RegisterVersion.Decisions {
+// madeBy gives the deployments that decisions made.
+func madeBy(decisions []decision) (made []string) {
+	for _, one := range decisions {
 		if one.Deployment != nil {
 			made = append(made, one.Deployment.ID)
 		}
 	}
 
-	return s.waitForAll(ctx, made, true)
+	return made
 }
 
 func (c *versionRegister) input(s *session) (input, error) {

@@ -121,12 +121,20 @@ func addresses(endpoints []endpoint) string {
 	return strings.Join(out, " ")
 }
 
-// notes says what a placement waits for.
+// notes says what a placement waits for, and what stands against it.
 func notes(one placement) string {
 	var out []string
 
 	if one.Pending != nil {
 		out = append(out, fmt.Sprintf("%s %s", one.Pending.leaves(), one.Pending.Status))
+	}
+
+	if one.Hold != nil {
+		out = append(out, "held: "+one.Hold.Reason)
+	}
+
+	if one.Recorded != nil && one.Recorded.Version != nil && one.Recorded.Version.BlockedReason != "" {
+		out = append(out, "blocked: "+one.Recorded.Version.BlockedReason)
 	}
 
 	if one.PendingConfiguration {

@@ -24,6 +24,8 @@ type (
 	DecisionEdge          = page.Edge[*db.Decision]
 	ScopeChangeConnection = page.Page[*deployment.ScopeChange]
 	ScopeChangeEdge       = page.Edge[*deployment.ScopeChange]
+	HoldConnection        = page.Page[*db.Hold]
+	HoldEdge              = page.Edge[*db.Hold]
 	EventConnection       = page.Page[*db.Event]
 	EventEdge             = page.Edge[*db.Event]
 )

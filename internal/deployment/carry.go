@@ -100,6 +100,10 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 			return e.takeUp(ctx, tx, held, now, steps)
 		}
 
+		if rejected, err := e.rejected(ctx, tx, p, now); err != nil || rejected {
+			return err
+		}
+
 		snapshotID, err := putSnapshot(ctx, tx, plan)
 		if err != nil {
 			return err
@@ -134,6 +138,23 @@ func (e *Engine) begin(ctx context.Context, held *store.Held, d *db.Deployment, 
 	})
 
 	return started, err
+}
+
+// rejected ends a deployment that has not begun when its version was blocked
+// after it was asked for.
+func (e *Engine) rejected(ctx context.Context, tx *store.Tx, p *db.Placement, d *db.Deployment) (bool, error) {
+	if d.VersionID == nil || d.OverrideReason != nil {
+		return false, nil
+	}
+
+	v, err := tx.Version.Get(ctx, *d.VersionID)
+	if err != nil || v.BlockedReason == nil {
+		return false, err
+	}
+
+	reason := "version " + v.Name + " is blocked: " + *v.BlockedReason
+
+	return true, e.finish(ctx, tx, access.Engine().Actor, p, d, deployment.StatusREJECTED, reason, nil)
 }
 
 // planLines say in the log what was planned.

@@ -30,6 +30,7 @@ type request struct {
 	preempt     bool
 	override    *string
 	expected    *string
+	hold        bool // it makes a hold, unless one stands already
 }
 
 // created is the payload of deployment.created.
@@ -41,20 +42,39 @@ type created struct {
 }
 
 // create makes a deployment: checked under the placement's lock, with its
-// steps, event and job. It supersedes the candidates that have not acted.
-// Errors: CONFLICT, INVALID_INPUT, LOCKED, BLOCKED, STALE.
-func (e *Engine) create(ctx context.Context, tx *store.Tx, r request) (*db.Deployment, error) {
+// steps, event and job, and with the hold that it is to make. It supersedes the
+// candidates that have not acted. The hold is the one that stands then.
+// Errors: CONFLICT, INVALID_INPUT, LOCKED, HELD, BLOCKED, STALE.
+func (e *Engine) create(ctx context.Context, tx *store.Tx, r request) (*db.Deployment, *db.Hold, error) {
 	p, err := lockPlacement(ctx, tx, r.service.ID, r.environment.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
-	if err := r.admit(p); err != nil {
-		return nil, err
+	stands, err := standing(ctx, tx.Client, p.ID)
+	if err != nil {
+		return nil, nil, err
 	}
+
+	if err := r.admit(p, stands); err != nil {
+		return nil, nil, err
+	}
+
+	d, err := e.put(ctx, tx, r, p)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	stands, err = r.holdBack(ctx, tx, p, stands, d)
+
+	return d, stands, err
+}
+
+// put stores what was admitted. The placement is locked.
+func (e *Engine) put(ctx context.Context, tx *store.Tx, r request, p *db.Placement) (*db.Deployment, error) {
 
 	if r.kind == deployment.KindUNDEPLOY {
-		if err := r.isThere(ctx, tx, p); err != nil {
+		if err := r.isThere(ctx, tx.Client, p); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +143,20 @@ func (r request) inUse() error {
 }
 
 // admit says what stands against the request.
-func (r request) admit(p *db.Placement) error {
+func (r request) admit(p *db.Placement, stands *db.Hold) error {
+	if err := r.possible(p); err != nil || r.override != nil {
+		return err
+	}
+
+	if gates := r.gates(stands); len(gates) > 0 {
+		return gates[0]
+	}
+
+	return nil
+}
+
+// possible says what stands against the request and cannot be passed.
+func (r request) possible(p *db.Placement) error {
 	if err := r.inUse(); err != nil {
 		return err
 	}
@@ -134,14 +167,29 @@ func (r request) admit(p *db.Placement) error {
 	case r.version != nil && r.version.WorkloadDigest == nil && r.snapshotID == nil:
 		return fault.Invalid("version", "version %s has no workload, so it can only be recorded: register one with a Score document or manifests", r.version.Name)
 	case r.expected != nil && *r.expected != value(p.RecordedID):
-		return fault.New(fault.Stale, "current is %s, not %s", orNothing(p.RecordedID), orNothing(r.expected)).At("expectedCurrent")
-	case r.environment.LockedReason != nil && r.override == nil:
-		return fault.New(fault.Locked, "environment %s is locked: %s", r.environment.Name, *r.environment.LockedReason).At("environment")
-	case r.version != nil && r.version.BlockedReason != nil && r.override == nil:
-		return fault.New(fault.Blocked, "version %s is blocked: %s", r.version.Name, *r.version.BlockedReason).At("version")
+		return fault.New(fault.Stale, "current is %s, not %s", orNothing(p.RecordedID), orNothing(r.expected)).At("expectedCurrent").
+			With("current", map[string]*string{"deployment": p.RecordedID, "version": p.RecordedVersionID})
 	}
 
 	return nil
+}
+
+// gates are what stands against the request unless it is passed. A rollback
+// goes back further under its own hold.
+func (r request) gates(stands *db.Hold) (unmet []*fault.Error) {
+	if why := r.environment.LockedReason; why != nil {
+		unmet = append(unmet, fault.New(fault.Locked, "environment %s is locked: %s", r.environment.Name, *why).At("environment"))
+	}
+
+	if stands != nil && r.kind != deployment.KindROLLBACK {
+		unmet = append(unmet, fault.New(fault.Held, "%s is held in %s: %s (%s)", r.service.Name, r.environment.Name, stands.Reason, stands.ID).At("environment"))
+	}
+
+	if r.version != nil && r.version.BlockedReason != nil {
+		unmet = append(unmet, fault.New(fault.Blocked, "version %s is blocked: %s", r.version.Name, *r.version.BlockedReason).At("version"))
+	}
+
+	return unmet
 }
 
 func orNothing(p *string) string {

@@ -48,7 +48,7 @@ func TestAdmit(t *testing.T) {
 					r.version, r.snapshotID = &db.Version{Name: "1.0.0"}, new("snapshot")
 				}
 
-				err := r.admit(&db.Placement{RecordedID: new("deployment_1")})
+				err := r.admit(&db.Placement{RecordedID: new("deployment_1")}, nil)
 				if c.code == "" {
 					if err != nil {
 						t.Fatal(err)
@@ -62,6 +62,32 @@ func TestAdmit(t *testing.T) {
 					t.Errorf("got %v, want %s of %s", err, c.code, c.field)
 				}
 			})
+		}
+	}
+}
+
+// A hold stands against every act but a rollback, unless it is passed.
+func TestAHoldStandsAgainstActs(t *testing.T) {
+	t.Parallel()
+
+	hold := &db.Hold{ID: "hold_1", Reason: "the numbers are odd"}
+	here := &db.Environment{Name: "here"}
+	here.Edges.Target = &db.Target{Kind: target.KindPROCESS}
+
+	for kind, want := range map[deployment.Kind]fault.Code{
+		deployment.KindDEPLOY: fault.Held, deployment.KindPROMOTE: fault.Held, deployment.KindREDEPLOY: fault.Held,
+		deployment.KindUNDEPLOY: fault.Held, deployment.KindPATCH: fault.Held, deployment.KindROLLBACK: "",
+	} {
+		r := request{kind: kind, service: &db.Service{Name: "checkout"}, environment: here, snapshotID: new("snapshot")}
+
+		if err := r.admit(&db.Placement{}, hold); want == "" && err != nil || want != "" && !fault.Is(err, want) {
+			t.Errorf("%s: got %v, want %q", kind, err, want)
+		}
+
+		r.override = new("it has to be")
+
+		if err := r.admit(&db.Placement{}, hold); err != nil {
+			t.Errorf("%s with an override: %v", kind, err)
 		}
 	}
 }

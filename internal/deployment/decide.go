@@ -10,6 +10,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/decision"
 	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/environment"
+	"github.com/shiplog/shiplog/ent/db/hold"
 	"github.com/shiplog/shiplog/ent/db/placement"
 	"github.com/shiplog/shiplog/ent/db/rule"
 	"github.com/shiplog/shiplog/ent/db/target"
@@ -119,7 +120,11 @@ func (e *Engine) keepDecision(ctx context.Context, tx *store.Tx, o occasion, env
 
 	create := tx.Decision.Create().SetID(decisionID).SetRuleID(verdict.RuleID).SetRuleRevision(verdict.RuleRevision).SetEventID(o.eventID).
 		SetVersionID(o.version.ID).SetEnvironmentID(verdict.Environment.ID).SetEffect(decision.Effect(verdict.Effect)).
-		SetReasons(reasonsOf(verdict)).SetCreatedAt(store.Now())
+		SetReasons(reasonsOf(verdict)).SetCreatedAt(store.Now()).
+		SetOpen(verdict.Effect == automation.EffectHold)
+	if o.source != nil {
+		create.SetSourceID(o.source.ID)
+	}
 
 	actor := journal.Actor{Kind: journal.Rule, Issuer: "local", Subject: verdict.RuleID, Display: "rule " + verdict.RuleName}
 
@@ -129,9 +134,9 @@ func (e *Engine) keepDecision(ctx context.Context, tx *store.Tx, o occasion, env
 			kind = deployment.KindPROMOTE
 		}
 
-		d, err := e.create(ctx, tx, request{
+		d, _, err := e.create(ctx, tx, request{
 			service: o.service, environment: environments[verdict.Environment.ID], version: o.version, kind: kind, cause: o.cause, actor: actor,
-			source: "rule", reason: new("rule " + verdict.RuleName),
+			source: "rule", reason: new("rule " + verdict.RuleName), repeats: o.source,
 		})
 		if err != nil {
 			return nil, err
@@ -216,6 +221,11 @@ func (e *Engine) facts(ctx context.Context, client *db.Client, o occasion, envir
 		return facts, nil, store.Classify(err)
 	}
 
+	holds, err := client.Hold.Query().Where(hold.ServiceID(o.service.ID), hold.EnvironmentIDIn(environments...), hold.ReleasedAtIsNil()).All(ctx)
+	if err != nil {
+		return facts, nil, store.Classify(err)
+	}
+
 	unfinished, err := client.Deployment.Query().
 		Where(deployment.ServiceID(o.service.ID), deployment.EnvironmentIDIn(environments...), deployment.FinishedAtIsNil(), deployment.VersionIDNotNil()).
 		WithVersion().Order(deployment.ByID()).All(ctx)
@@ -236,6 +246,12 @@ func (e *Engine) facts(ctx context.Context, client *db.Client, o occasion, envir
 			t.Current = new(versionRef(d.Edges.Version))
 			facts.Targets[p.EnvironmentID] = t
 		}
+	}
+
+	for _, h := range holds {
+		t := facts.Targets[h.EnvironmentID]
+		t.Held, t.HoldReason = true, h.Reason
+		facts.Targets[h.EnvironmentID] = t
 	}
 
 	for _, d := range unfinished {

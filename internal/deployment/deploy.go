@@ -92,13 +92,19 @@ func (in Deploy) act() act {
 
 // Plan is what a deployment would apply.
 type Plan struct {
-	Digest        string
+	// Digest of the snapshot; nil where nothing is wanted.
+	Digest        *string
 	Objects       map[string]json.RawMessage
 	Configuration spec.Configuration
-	Unchanged     bool
+	// Current is what is in place, which it would change; nil for nothing.
+	Current   *db.Deployment
+	Unchanged bool
+	// Unmet are the gates that stand against it: locks, holds and blocks.
+	Unmet []*fault.Error
 }
 
-// DeployResult is the payload of deploy.
+// DeployResult is the payload of deploy, promote, redeploy and undeploy: the
+// deployment, or on a dry run the plan.
 type DeployResult struct {
 	Deployment *db.Deployment
 	Plan       *Plan
@@ -117,17 +123,7 @@ func (e *Engine) Deploy(ctx context.Context, in Deploy) (*DeployResult, error) {
 		return nil, err
 	}
 
-	if value(in.DryRun) {
-		if err := store.ValidateKey(value(in.IdempotencyKey)); err != nil {
-			return nil, err
-		}
-
-		plan, err := e.dryRun(ctx, caller, in)
-
-		return &DeployResult{Plan: plan}, err
-	}
-
-	d, err := e.make(ctx, caller, "deploy", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+	find := func(ctx context.Context, client *db.Client) (request, error) {
 		r := in.act().request(caller, deployment.KindDEPLOY)
 
 		if err := r.find(ctx, client, in.Service, in.Environment); err != nil {
@@ -137,10 +133,13 @@ func (e *Engine) Deploy(ctx context.Context, in Deploy) (*DeployResult, error) {
 		r.version, err = catalog.FindVersion(ctx, client, "version", r.service, in.Version)
 
 		return r, err
-	})
+	}
 
-	return &DeployResult{Deployment: d}, err
+	return e.plannedOrMade(ctx, caller, "deploy", value(in.DryRun), in.IdempotencyKey, in, find)
 }
+
+// finder finds what a request refers to.
+type finder = func(ctx context.Context, client *db.Client) (request, error)
 
 // find finds service and environment.
 func (r *request) find(ctx context.Context, client *db.Client, service, environment string) (err error) {
@@ -153,11 +152,16 @@ func (r *request) find(ctx context.Context, client *db.Client, service, environm
 	return err
 }
 
-type made struct{ ID string }
+// made is what was made: its id, and that of the hold that stands with it.
+type made struct {
+	ID   string
+	Hold *string `json:",omitempty"`
+}
 
-// make makes a deployment for a keyed mutation. What cannot be planned is
-// refused before anything is stored.
-func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string, key *string, input any, find func(ctx context.Context, client *db.Client) (request, error)) (*db.Deployment, error) {
+// make makes a deployment for a keyed mutation and gives it, with the id of the
+// hold that stands then. What cannot be planned is refused before anything is
+// stored.
+func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string, key *string, input any, find finder) (d *db.Deployment, hold *string, err error) {
 	call := store.Call{Caller: caller.Key(), Mutation: mutation, Key: value(key), Input: input}
 
 	result, _, err := store.Once(ctx, e.store, call, func(ctx context.Context, tx *store.Tx) (made, error) {
@@ -170,20 +174,25 @@ func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string
 			return made{}, err
 		}
 
-		d, err := e.create(ctx, tx, r)
+		d, stands, err := e.create(ctx, tx, r)
 		if err != nil {
 			return made{}, err
 		}
 
-		return made{d.ID}, nil
+		result := made{ID: d.ID}
+		if stands != nil {
+			result.Hold = &stands.ID
+		}
+
+		return result, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
-	d, err := e.store.Read.Deployment.Get(ctx, result.ID)
+	d, err = e.store.Read.Deployment.Get(ctx, result.ID)
 
-	return d, store.Classify(err)
+	return d, result.Hold, store.Classify(err)
 }
 
 // plannable refuses a request that would fail at planning, as far as it can
@@ -215,20 +224,15 @@ func (e *Engine) plannable(ctx context.Context, client *db.Client, r request) er
 	return err
 }
 
-func (e *Engine) dryRun(ctx context.Context, caller access.Caller, in Deploy) (*Plan, error) {
+// preview says what a request would apply, and what stands against it that can
+// be passed. What cannot be passed is refused.
+func (e *Engine) preview(ctx context.Context, find finder) (*Plan, error) {
 	client := e.store.Read
-	r := in.act().request(caller, deployment.KindDEPLOY)
 
-	if err := r.find(ctx, client, in.Service, in.Environment); err != nil {
-		return nil, err
-	}
-
-	version, err := catalog.FindVersion(ctx, client, "version", r.service, in.Version)
+	r, err := find(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-
-	r.version = version
 
 	p, err := client.Placement.Get(ctx, id.PlacementID(r.service.ID, r.environment.ID))
 
@@ -239,25 +243,34 @@ func (e *Engine) dryRun(ctx context.Context, caller access.Caller, in Deploy) (*
 		return nil, store.Classify(err)
 	}
 
-	if err := r.admit(p); err != nil {
+	stands, err := standing(ctx, client, id.PlacementID(r.service.ID, r.environment.ID))
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+
+	if err := r.possible(p); err != nil {
 		return nil, err
 	}
 
-	input, err := e.input(ctx, client, r.service, r.environment, r.environment.Edges.Target, version)
+	if r.kind == deployment.KindUNDEPLOY {
+		if err := r.isThere(ctx, client, p); err != nil {
+			return nil, store.Classify(err)
+		}
+	}
+
+	would, err := e.would(ctx, client, r)
 	if err != nil {
 		return nil, err
 	}
 
-	if input, err = e.asked(ctx, input, r.environment); err != nil {
-		return nil, err
+	plan := &Plan{Digest: text(&would.digest), Objects: map[string]json.RawMessage{}, Unmet: []*fault.Error{}}
+	if shot := would.snapshot; shot != nil {
+		plan.Objects, plan.Configuration = shot.Objects, shot.Configuration
 	}
 
-	made, err := e.plan(input, bindingOf(r.service, r.environment, r.environment.Edges.Target, version))
-	if err != nil {
-		return nil, err
+	if r.override == nil {
+		plan.Unmet = append(plan.Unmet, r.gates(stands)...)
 	}
-
-	plan := &Plan{Digest: made.digest, Objects: made.snapshot.Objects, Configuration: made.snapshot.Configuration}
 
 	if p.RecordedID == nil {
 		return plan, nil
@@ -268,7 +281,44 @@ func (e *Engine) dryRun(ctx context.Context, caller access.Caller, in Deploy) (*
 		return nil, store.Classify(err)
 	}
 
-	plan.Unchanged = recorded.Edges.Snapshot != nil && recorded.Edges.Snapshot.Digest == made.digest
+	plan.Current = recorded
+	plan.Unchanged = recorded.Edges.Snapshot != nil && recorded.Edges.Snapshot.Digest == would.digest
 
 	return plan, nil
+}
+
+// would gives what a request would apply: the snapshot that it repeats, a fresh
+// one, or nothing.
+func (e *Engine) would(ctx context.Context, client *db.Client, r request) (planned, error) {
+	to := r.environment.Edges.Target
+
+	switch {
+	case r.kind == deployment.KindUNDEPLOY:
+		return e.removal(r.service, r.environment, to)
+	case r.snapshotID != nil:
+		row, err := client.Snapshot.Get(ctx, *r.snapshotID)
+		if err != nil {
+			return planned{}, store.Classify(err)
+		}
+
+		shot, err := Snapshot(ctx, client, row)
+		if err != nil {
+			return planned{}, err
+		}
+
+		binding := bindingOf(r.service, r.environment, to, r.version)
+
+		return planned{snapshot: shot, digest: row.Digest, layers: r.layers, binding: binding}, e.supported(spec.TargetKind(to.Kind), shot, binding)
+	}
+
+	input, err := e.input(ctx, client, r.service, r.environment, to, r.version)
+	if err != nil {
+		return planned{}, err
+	}
+
+	if input, err = e.asked(ctx, input, r.environment); err != nil {
+		return planned{}, err
+	}
+
+	return e.plan(input, bindingOf(r.service, r.environment, to, r.version))
 }

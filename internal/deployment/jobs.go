@@ -55,6 +55,15 @@ type rulesArgs struct {
 // Kind is the job's name.
 func (rulesArgs) Kind() string { return "deployment.rules" }
 
+// resumeArgs is the job that lets the rules go on in an environment that was
+// unlocked.
+type resumeArgs struct {
+	Environment string `json:"environment"`
+}
+
+// Kind is the job's name.
+func (resumeArgs) Kind() string { return "decision.resume" }
+
 // compactArgs is the job that merges the small chunks of a log.
 type compactArgs struct {
 	Deployment string `json:"deployment"`
@@ -99,6 +108,17 @@ func (w *rulesWorker) Work(ctx context.Context, job *river.Job[rulesArgs]) error
 	return w.engine.logged(ctx, w.engine.answer(access.With(ctx, access.Engine()), job.Args.Deployment), "rules", job.Args)
 }
 
+type resumeWorker struct {
+	river.WorkerDefaults[resumeArgs]
+
+	engine *Engine
+}
+
+// Work decides again what was held.
+func (w *resumeWorker) Work(ctx context.Context, job *river.Job[resumeArgs]) error {
+	return w.engine.logged(ctx, w.engine.resumeIn(access.With(ctx, access.Engine()), job.Args.Environment), "resume", job.Args)
+}
+
 type compactWorker struct {
 	river.WorkerDefaults[compactArgs]
 
@@ -124,6 +144,7 @@ func newJobs(e *Engine) (*jobs, error) {
 	all := river.NewWorkers()
 	river.AddWorker(all, &advanceWorker{engine: e})
 	river.AddWorker(all, &rulesWorker{engine: e})
+	river.AddWorker(all, &resumeWorker{engine: e})
 	river.AddWorker(all, &compactWorker{engine: e})
 
 	client, err := river.NewClient(e.store.JobDriver(), &river.Config{
@@ -152,6 +173,10 @@ func (j *jobs) advance(ctx context.Context, tx *store.Tx, serviceID, environment
 
 func (j *jobs) rules(ctx context.Context, tx *store.Tx, deploymentID string) error {
 	return j.insert(ctx, tx, rulesArgs{Deployment: deploymentID})
+}
+
+func (j *jobs) resume(ctx context.Context, tx *store.Tx, environmentID string) error {
+	return j.insert(ctx, tx, resumeArgs{Environment: environmentID})
 }
 
 // compact asks for the log to be compacted once nothing much is written to it.
@@ -205,7 +230,8 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // due inserts jobs for the units that have something unfinished and no living
-// owner, and for events that the rules have not answered.
+// owner, for events that the rules have not answered, and for what nothing holds
+// any more.
 func (j *jobs) due(ctx context.Context) error {
 	taken, dead, err := j.engine.leases.Watch(ctx)
 	if err != nil {
@@ -231,7 +257,16 @@ func (j *jobs) due(ctx context.Context) error {
 		return store.Classify(err)
 	}
 
+	resumable, err := j.engine.resumable(ctx)
+	if err != nil {
+		return err
+	}
+
 	var args []river.JobArgs
+
+	for _, environmentID := range resumable {
+		args = append(args, resumeArgs{Environment: environmentID})
+	}
 
 	for _, u := range units {
 		if taken[unitLease(u.ServiceID, u.EnvironmentID)] {

@@ -6,6 +6,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/placement"
+	"github.com/shiplog/shiplog/ent/db/version"
 	"github.com/shiplog/shiplog/internal/access"
 	"github.com/shiplog/shiplog/internal/catalog"
 	"github.com/shiplog/shiplog/internal/fault"
@@ -26,6 +27,7 @@ const (
 type Redeploy struct {
 	Deployment      string
 	Configuration   *RepeatConfiguration
+	DryRun          *bool `json:",omitempty"` // left out it is the input that it was before
 	Reason          *string
 	Preempt         *bool
 	Override        *Override
@@ -38,6 +40,8 @@ type Rollback struct {
 	Service         string
 	Environment     string
 	To              *string
+	Hold            *bool `json:",omitempty"` // left out they are the input that it was before
+	DryRun          *bool `json:",omitempty"`
 	Reason          *string
 	Preempt         *bool
 	Override        *Override
@@ -45,12 +49,21 @@ type Rollback struct {
 	IdempotencyKey  *string `json:"-"`
 }
 
-// Result is the payload of redeploy, rollback, undeploy and cancelDeployment.
+// Result is the payload of cancelDeployment.
 type Result struct{ Deployment *db.Deployment }
 
+// RollbackResult is the payload of rollback.
+type RollbackResult struct {
+	Deployment *db.Deployment
+	// Hold that stands with it; nil for none.
+	Hold *db.Hold
+	Plan *Plan
+}
+
 // Redeploy repeats a deployment, with its own snapshot or with the latest
-// configuration. Errors: NOT_FOUND; CONFLICT when it cannot be repeated.
-func (e *Engine) Redeploy(ctx context.Context, in Redeploy) (*Result, error) {
+// configuration; or with DryRun only says what it would apply. Errors: NOT_FOUND;
+// CONFLICT when it cannot be repeated.
+func (e *Engine) Redeploy(ctx context.Context, in Redeploy) (*DeployResult, error) {
 	caller, err := access.From(ctx)
 	if err != nil {
 		return nil, err
@@ -61,7 +74,7 @@ func (e *Engine) Redeploy(ctx context.Context, in Redeploy) (*Result, error) {
 		return nil, err
 	}
 
-	d, err := e.make(ctx, caller, "redeploy", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+	find := func(ctx context.Context, client *db.Client) (request, error) {
 		source, err := Find(ctx, client, "deployment", in.Deployment)
 		if err != nil {
 			return request{}, err
@@ -73,15 +86,33 @@ func (e *Engine) Redeploy(ctx context.Context, in Redeploy) (*Result, error) {
 		}
 
 		return r, r.repeat(ctx, client, "deployment", source)
-	})
+	}
 
-	return &Result{d}, err
+	return e.plannedOrMade(ctx, caller, "redeploy", value(in.DryRun), in.IdempotencyKey, in, find)
+}
+
+// plannedOrMade makes what was asked for, or only says what it would apply.
+func (e *Engine) plannedOrMade(ctx context.Context, caller access.Caller, mutation string, dry bool, key *string, input any, find finder) (*DeployResult, error) {
+	if !dry {
+		d, _, err := e.make(ctx, caller, mutation, key, input, find)
+
+		return &DeployResult{Deployment: d}, err
+	}
+
+	if err := store.ValidateKey(value(key)); err != nil {
+		return nil, err
+	}
+
+	plan, err := e.preview(ctx, find)
+
+	return &DeployResult{Plan: plan}, err
 }
 
 // Rollback goes back to the last good deployment before what is applied, or
 // to a named one, exactly as it was. Errors: NOT_FOUND; CONFLICT when there is
-// nothing to go back to, or it cannot be repeated.
-func (e *Engine) Rollback(ctx context.Context, in Rollback) (*Result, error) {
+// nothing to go back to, or it cannot be repeated, or, without an override, has
+// never worked.
+func (e *Engine) Rollback(ctx context.Context, in Rollback) (*RollbackResult, error) {
 	caller, err := access.From(ctx)
 	if err != nil {
 		return nil, err
@@ -92,8 +123,9 @@ func (e *Engine) Rollback(ctx context.Context, in Rollback) (*Result, error) {
 		return nil, err
 	}
 
-	d, err := e.make(ctx, caller, "rollback", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+	find := func(ctx context.Context, client *db.Client) (request, error) {
 		r := a.request(caller, deployment.KindROLLBACK)
+		r.hold = in.Hold == nil || *in.Hold
 
 		if err := r.find(ctx, client, in.Service, in.Environment); err != nil {
 			return r, err
@@ -110,9 +142,28 @@ func (e *Engine) Rollback(ctx context.Context, in Rollback) (*Result, error) {
 		}
 
 		return r, r.repeat(ctx, client, "to", source)
-	})
+	}
 
-	return &Result{d}, err
+	if value(in.DryRun) {
+		planned, err := e.plannedOrMade(ctx, caller, "rollback", true, in.IdempotencyKey, in, find)
+		if err != nil {
+			return nil, err
+		}
+
+		return &RollbackResult{Plan: planned.Plan}, nil
+	}
+
+	d, hold, err := e.make(ctx, caller, "rollback", in.IdempotencyKey, in, find)
+	if err != nil {
+		return nil, err
+	}
+
+	result := RollbackResult{Deployment: d}
+	if hold != nil {
+		result.Hold, err = e.store.Read.Hold.Get(ctx, *hold)
+	}
+
+	return &result, store.Classify(err)
 }
 
 // rollbackTo finds what to go back to.
@@ -127,6 +178,11 @@ func (r *request) rollbackTo(ctx context.Context, client *db.Client, to *string)
 			return nil, fault.Invalid("to", "deployment %s is not one of %s in %s", source.ID, r.service.Name, r.environment.Name)
 		}
 
+		// What cannot be repeated anyhow says so itself.
+		if source.BecameCurrentAt == nil && source.SnapshotID != nil && r.override == nil {
+			return nil, fault.New(fault.Conflict, "deployment %s never worked, it is %s: going back to it takes an override", source.ID, source.Status).At("override")
+		}
+
 		return source, nil
 	}
 
@@ -139,7 +195,8 @@ func (r *request) rollbackTo(ctx context.Context, client *db.Client, to *string)
 }
 
 // lastGood gives the last deployment that was in place before what is applied
-// and that differs from it; nil when there is none.
+// and that differs from it, of a version that is not blocked; nil when there is
+// none.
 func lastGood(ctx context.Context, client *db.Client, serviceID, environmentID string) (*db.Deployment, error) {
 	p, err := client.Placement.Query().Where(placement.ID(id.PlacementID(serviceID, environmentID))).
 		WithApplied(func(q *db.DeploymentQuery) { q.WithSnapshot() }).Only(ctx)
@@ -155,7 +212,8 @@ func lastGood(ctx context.Context, client *db.Client, serviceID, environmentID s
 
 	rows, err := client.Deployment.Query().
 		Where(deployment.ServiceID(serviceID), deployment.EnvironmentID(environmentID), deployment.BecameCurrentAtNotNil(),
-			deployment.SnapshotIDNotNil(), deployment.SnapshotIDNEQ(value(p.Edges.Applied.SnapshotID))).
+			deployment.SnapshotIDNotNil(), deployment.SnapshotIDNEQ(value(p.Edges.Applied.SnapshotID)),
+			deployment.Not(deployment.HasVersionWith(version.BlockedReasonNotNil()))).
 		Order(db.Desc(deployment.FieldBecameCurrentAt), db.Desc(deployment.FieldCurrentOrder)).Limit(1).All(ctx)
 	if err != nil || len(rows) == 0 {
 		return nil, store.Classify(err)
@@ -231,8 +289,8 @@ type CanRollback struct {
 }
 
 // RollbackAllowed says whether the environment, loaded with its target, can go
-// back to the deployment now, and if not, why.
-func RollbackAllowed(d *db.Deployment, environment *db.Environment, p *db.Placement) CanRollback {
+// back to the deployment, of the version (nil for none), now, and if not, why.
+func RollbackAllowed(d *db.Deployment, v *db.Version, environment *db.Environment, p *db.Placement) CanRollback {
 	refusal := cannotRepeat(d, environment)
 
 	switch {
@@ -245,6 +303,8 @@ func RollbackAllowed(d *db.Deployment, environment *db.Environment, p *db.Placem
 		refusal = fault.New(fault.Conflict, "deployment %s is what is in place", d.ID)
 	case environment.LockedReason != nil:
 		refusal = fault.New(fault.Locked, "environment %s is locked: %s", environment.Name, *environment.LockedReason)
+	case v != nil && v.BlockedReason != nil:
+		refusal = fault.New(fault.Blocked, "version %s is blocked: %s", v.Name, *v.BlockedReason)
 	default:
 		return CanRollback{Allowed: true}
 	}

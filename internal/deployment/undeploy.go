@@ -7,13 +7,13 @@ import (
 	"github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/internal/access"
 	"github.com/shiplog/shiplog/internal/fault"
-	"github.com/shiplog/shiplog/internal/store"
 )
 
 // Undeploy is the input of undeploy.
 type Undeploy struct {
 	Service         string
 	Environment     string
+	DryRun          *bool `json:",omitempty"` // left out it is the input that it was before
 	Reason          *string
 	Preempt         *bool
 	Override        *Override
@@ -24,7 +24,7 @@ type Undeploy struct {
 // Undeploy takes a service away from an environment: a deployment that wants
 // nothing, under the rules of any other. Errors: NOT_FOUND; INVALID_INPUT where
 // somebody else deploys; CONFLICT when nothing is there; those of create.
-func (e *Engine) Undeploy(ctx context.Context, in Undeploy) (*Result, error) {
+func (e *Engine) Undeploy(ctx context.Context, in Undeploy) (*DeployResult, error) {
 	caller, err := access.From(ctx)
 	if err != nil {
 		return nil, err
@@ -35,23 +35,21 @@ func (e *Engine) Undeploy(ctx context.Context, in Undeploy) (*Result, error) {
 		return nil, err
 	}
 
-	d, err := e.make(ctx, caller, "undeploy", in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
+	return e.plannedOrMade(ctx, caller, "undeploy", value(in.DryRun), in.IdempotencyKey, in, func(ctx context.Context, client *db.Client) (request, error) {
 		r := a.request(caller, deployment.KindUNDEPLOY)
 		err := r.find(ctx, client, in.Service, in.Environment)
 
 		return r, err
 	})
-
-	return &Result{d}, err
 }
 
 // isThere refuses to take away what is not there. It is there when something
 // was applied and not taken away since, whatever became of it: a deployment
 // that failed, or that was stopped, may have left a part of itself. What is on
 // its way counts too: whether it had begun must not make a difference to who
-// wants it away. The placement is locked.
-func (r request) isThere(ctx context.Context, tx *store.Tx, p *db.Placement) error {
-	coming, err := tx.Deployment.Query().
+// wants it away.
+func (r request) isThere(ctx context.Context, client *db.Client, p *db.Placement) error {
+	coming, err := client.Deployment.Query().
 		Where(deployment.ServiceID(r.service.ID), deployment.EnvironmentID(r.environment.ID), deployment.FinishedAtIsNil()).Exist(ctx)
 	if err != nil || coming {
 		return err
@@ -60,7 +58,7 @@ func (r request) isThere(ctx context.Context, tx *store.Tx, p *db.Placement) err
 	var applied *db.Deployment
 
 	if p.AppliedID != nil {
-		if applied, err = tx.Deployment.Get(ctx, *p.AppliedID); err != nil {
+		if applied, err = client.Deployment.Get(ctx, *p.AppliedID); err != nil {
 			return err
 		}
 	}

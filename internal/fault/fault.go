@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Code is the machine-readable reason of a refusal. The values are those of
@@ -37,6 +38,8 @@ type Error struct {
 	Field   string
 	Message string
 	Cause   error
+	// Details are told with it as further extensions; nil for none.
+	Details map[string]any
 }
 
 // Error gives the safe message, followed by the cause for logs.
@@ -76,6 +79,20 @@ func Wrap(cause error, code Code, format string, args ...any) *Error {
 func (e *Error) At(field string) *Error {
 	c := *e
 	c.Field = field
+
+	return &c
+}
+
+// With gives a copy of the error that tells more, as data.
+func (e *Error) With(key string, detail any) *Error {
+	c := *e
+	c.Details = maps.Clone(e.Details)
+
+	if c.Details == nil {
+		c.Details = map[string]any{}
+	}
+
+	c.Details[key] = detail
 
 	return &c
 }

@@ -29,6 +29,7 @@ const (
 	Check         Kind = "check"
 	Rule          Kind = "rule"
 	Decision      Kind = "decision"
+	Hold          Kind = "hold"
 	Event         Kind = "event"
 	Placement     Kind = "placement"
 )

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
@@ -81,6 +82,10 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 
 		if isGraphQL && shown.Extensions[costKey] != nil {
 			told.Extensions = map[string]any{costKey: shown.Extensions[costKey]}
+		}
+
+		if len(refusal.Details) > 0 {
+			told.Extensions = maps.Clone(refusal.Details)
 		}
 
 		return tell(told, refusal.Code, refusal.Field, refusal.Message)

@@ -63,6 +63,10 @@ func creations(w *world, source string) []creation {
 		{"rollback", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"service": "shop", "environment": place, "to": source}
 		}, deployments},
+		// One at a time: what it made is released before the next.
+		{"createHold", "hold { id }", func(int) map[string]any {
+			return map[string]any{"service": "shop", "environment": place, "reason": "for the test"}
+		}, func(ctx context.Context, s *store.Store) (int, error) { return s.Read.Hold.Query().Count(ctx) }},
 		// The last one: nothing is there after it.
 		{"undeploy", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"service": "shop", "environment": place}
@@ -265,6 +269,27 @@ func (w *world) lose(t *testing.T, p *proxy, s *store.Store, c creation, n int, 
 	if after != before+1 {
 		t.Errorf("%s: %d records came of it", what, after-before)
 	}
+
+	w.letGo(t)
+}
+
+// letGo releases what rollbacks and others hold.
+func (w *world) letGo(t *testing.T) {
+	t.Helper()
+
+	var standing struct {
+		Holds struct{ Nodes []struct{ ID string } }
+	}
+
+	if err := w.ask(t.Context(), w.next(), "{ holds { nodes { id } } }", nil, &standing); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, one := range standing.Holds.Nodes {
+		if err := w.mutate(t.Context(), "releaseHold", "changed", map[string]any{"hold": one.ID}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // once asks one replica once and gives the id of what was made.
@@ -371,6 +396,8 @@ func TestOneKeyFromManyCallersAtOnce(t *testing.T) {
 		for made := range ids {
 			recordedOnce(t, s, made)
 		}
+
+		w.letGo(t)
 
 		if i == 0 { // what is made once, such as connections of the database, is there
 			w.quiet(t, func(i int, r *replica) { quiet[i] = w.loadOf(t, r) })

@@ -16,6 +16,8 @@ type model struct {
 	versions    []modelVersion
 	config      int
 	locked      bool
+	held        bool
+	blocked     map[int]bool // versions
 	deployments []*modelDeployment
 	recorded    *modelDeployment
 	applied     *modelDeployment
@@ -55,6 +57,7 @@ type modelDeployment struct {
 	plan       string
 	apply      string
 	rollout    string
+	override   bool
 	base       *modelDeployment
 	superseder *modelDeployment
 	order      int
@@ -70,6 +73,7 @@ type modelRequest struct {
 	content           string
 	preempt, override bool
 	undeploy          bool
+	rollback, hold    bool
 	expected          *modelDeployment
 	expects           bool
 }
@@ -81,6 +85,10 @@ func (m *model) create(s *script, r modelRequest) fault.Code {
 		return fault.Stale
 	case m.locked && !r.override:
 		return fault.Locked
+	case m.held && !r.rollback && !r.override:
+		return fault.Held
+	case !r.undeploy && m.blocked[r.version] && !r.override:
+		return fault.Blocked
 	case r.undeploy && !m.isThere():
 		return fault.Conflict
 	}
@@ -92,7 +100,7 @@ func (m *model) create(s *script, r modelRequest) fault.Code {
 	}
 
 	made := &modelDeployment{
-		n: len(m.deployments), version: r.version, content: r.content, undeploy: r.undeploy, status: "QUEUED", base: m.recorded,
+		n: len(m.deployments), version: r.version, content: r.content, undeploy: r.undeploy, override: r.override, status: "QUEUED", base: m.recorded,
 		plan: "PENDING", apply: "PENDING", rollout: "PENDING",
 	}
 
@@ -108,6 +116,7 @@ func (m *model) create(s *script, r modelRequest) fault.Code {
 	}
 
 	m.deployments = append(m.deployments, made)
+	m.held = m.held || r.hold
 
 	return ""
 }
@@ -152,7 +161,7 @@ func (m *model) lastGood() *modelDeployment {
 	var last *modelDeployment
 
 	for _, d := range m.deployments {
-		if d.order > 0 && !d.undeploy && d.content != m.applied.content && (last == nil || d.order > last.order) {
+		if d.order > 0 && !d.undeploy && !m.blocked[d.version] && d.content != m.applied.content && (last == nil || d.order > last.order) {
 			last = d
 		}
 	}
@@ -271,6 +280,14 @@ func (t modelTenure) carry(d *modelDeployment) bool {
 		return t.takeBack(d)
 	case d.stop:
 		return t.end(d)
+	}
+
+	// Its version was blocked since it was asked for.
+	if !d.acted && !d.undeploy && !d.override && t.blocked[d.version] {
+		t.at("log ", false)
+		t.finish(d, "REJECTED")
+
+		return true
 	}
 
 	t.begin(d)

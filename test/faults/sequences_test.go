@@ -19,6 +19,7 @@ import (
 	"github.com/shiplog/shiplog/deployer/deployertest"
 	entdeployment "github.com/shiplog/shiplog/ent/db/deployment"
 	entenvironment "github.com/shiplog/shiplog/ent/db/environment"
+	enthold "github.com/shiplog/shiplog/ent/db/hold"
 	entservice "github.com/shiplog/shiplog/ent/db/service"
 	entstep "github.com/shiplog/shiplog/ent/db/step"
 	"github.com/shiplog/shiplog/ent/db/target"
@@ -136,7 +137,7 @@ type sequence struct {
 type pair struct{ model, real *course }
 
 func (h *theatre) sequence(ctx context.Context, i int, dice *rand.Rand) (*sequence, error) {
-	q := &sequence{theatre: h, ctx: ctx, dice: dice, name: fmt.Sprintf("q%d", i), place: fmt.Sprintf("p%d", i), target: newLedger(), model: &model{}, contents: map[string]string{}}
+	q := &sequence{theatre: h, ctx: ctx, dice: dice, name: fmt.Sprintf("q%d", i), place: fmt.Sprintf("p%d", i), target: newLedger(), model: &model{blocked: map[int]bool{}}, contents: map[string]string{}}
 
 	if err := q.restart(); err != nil {
 		return nil, err
@@ -231,8 +232,12 @@ func (q *sequence) act() error {
 		return q.cancel(q.any())
 	case n < 62:
 		return q.configure()
-	case n < 65:
+	case n < 64:
 		return q.lock()
+	case n < 67:
+		return q.hold()
+	case n < 69:
+		return q.block()
 	case n < 72 && q.unsure() != nil:
 		return q.resolve(q.unsure(), []string{"SUCCEEDED", "FAILED", "RETRY"}[q.dice.IntN(3)])
 	case n < 75:
@@ -376,6 +381,8 @@ func (q *sequence) rollback() error {
 	}
 
 	r, preempt, override, expected := q.request(0, "")
+	r.rollback, r.hold = true, q.dice.IntN(3) == 0
+
 	if to != nil {
 		r.version, r.content = to.version, to.content
 	}
@@ -383,14 +390,14 @@ func (q *sequence) rollback() error {
 	key := uuid.NewString()
 
 	return q.ask(fmt.Sprintf("rollback to %s %+v", number(to), r), func(s *script) fault.Code {
-		if to == nil || to.content == "" {
+		if to == nil || to.content == "" || to.order == 0 && !r.override {
 			return fault.Conflict
 		}
 
 		return q.model.create(s, r)
 	}, func(ctx context.Context) (string, error) {
 		made, err := q.now.Rollback(ctx, engine.Rollback{
-			Service: q.name, Environment: q.place, To: named, Preempt: preempt, Override: override, ExpectedCurrent: expected, IdempotencyKey: &key,
+			Service: q.name, Environment: q.place, To: named, Hold: &r.hold, Preempt: preempt, Override: override, ExpectedCurrent: expected, IdempotencyKey: &key,
 		})
 		if err != nil {
 			return "", err
@@ -460,15 +467,76 @@ func (q *sequence) configure() error {
 
 // lock locks the place, or unlocks it: an environment of the sequence's own.
 func (q *sequence) lock() error {
-	q.model.locked = !q.model.locked
-	q.say("locked: %t", q.model.locked)
+	was := q.model.locked
 
-	return q.store.WithTx(q.ctx, func(ctx context.Context, tx *store.Tx) error {
-		if q.model.locked {
-			return tx.Environment.UpdateOneID(q.environment).SetLockedReason("by hand").Exec(ctx)
+	return q.ask(fmt.Sprintf("lock %t", !was), func(*script) fault.Code {
+		q.model.locked = !was
+
+		return ""
+	}, func(ctx context.Context) (string, error) {
+		if was {
+			_, err := q.catalog.UnlockEnvironment(ctx, catalog.UnlockEnvironment{Environment: q.place})
+
+			return "", err
 		}
 
-		return tx.Environment.UpdateOneID(q.environment).ClearLockedReason().Exec(ctx)
+		_, err := q.catalog.LockEnvironment(ctx, catalog.LockEnvironment{Environment: q.place, Reason: "by hand"})
+
+		return "", err
+	})
+}
+
+// hold pins the service, or releases it.
+func (q *sequence) hold() error {
+	if !q.model.held {
+		key := uuid.NewString()
+
+		return q.ask("hold", func(*script) fault.Code {
+			q.model.held = true
+
+			return ""
+		}, func(ctx context.Context) (string, error) {
+			_, err := q.now.CreateHold(ctx, engine.CreateHold{Service: q.name, Environment: q.place, Reason: "by hand", IdempotencyKey: &key})
+
+			return "", err
+		})
+	}
+
+	stands, err := q.store.Read.Hold.Query().Where(enthold.ServiceID(q.service), enthold.ReleasedAtIsNil()).OnlyID(q.ctx)
+	if err != nil {
+		return fmt.Errorf("the hold that stands: %w", err)
+	}
+
+	return q.ask("release", func(*script) fault.Code {
+		q.model.held = false
+
+		return ""
+	}, func(ctx context.Context) (string, error) {
+		_, err := q.now.ReleaseHold(ctx, engine.ReleaseHold{Hold: stands})
+
+		return "", err
+	})
+}
+
+// block blocks a version, or unblocks it.
+func (q *sequence) block() error {
+	n := q.dice.IntN(len(q.model.versions))
+	was, name := q.model.blocked[n], fmt.Sprintf("1.0.%d", n)
+
+	return q.ask(fmt.Sprintf("block %s %t", name, !was), func(*script) fault.Code {
+		q.model.blocked[n] = !was
+
+		return ""
+	}, func(ctx context.Context) (string, error) {
+		if was {
+			_, err := q.catalog.UnblockVersion(ctx, catalog.UnblockVersion{Service: q.name, Version: name})
+
+			return "", err
+		}
+
+		_, err := q.catalog.BlockVersion(ctx, catalog.BlockVersion{Service: q.name, Version: name, Reason: "by hand"})
+
+		return "", err
 	})
 }
 

@@ -158,8 +158,17 @@ func (w *world) count(t *testing.T, source string) []*written {
 	var all []*written
 
 	for _, c := range creations(w, source) {
-		if c.mutation == "undeploy" {
-			continue // among many, it is refused whenever another one has just done it
+		switch c.mutation { // among many, refused whenever another one has just done it
+		case "undeploy", "createHold":
+			continue
+		case "rollback": // its hold would stand against the others
+			input := c.input
+			c.input = func(n int) map[string]any {
+				in := input(n)
+				in["hold"] = false
+
+				return in
+			}
 		}
 
 		n, err := c.count(t.Context(), s)

@@ -15,7 +15,7 @@ type fixtures struct {
 	t     *testing.T
 	names map[string]string
 
-	archivedService, archivedEnvironment, deletedRule, failed, step, recorded string
+	archivedService, archivedEnvironment, deletedRule, released, failed, step, recorded string
 
 	// worked is a deployment that did, before the current one; acting changes
 	// an input so that it is done (states_test.go).
@@ -65,6 +65,12 @@ func newFixtures(t *testing.T, a *api) *fixtures {
 	}
 
 	f.deployAndWait(a)
+
+	ask[object](a, `mutation { createEnvironment(input: {name: "lockable", tier: OTHER, rank: 9, target: {kind: EXTERNAL}}) { environment { id } } }`, nil)
+
+	f.released = f.name("RELEASED", ask[struct{ CreateHold struct{ Hold identified } }](a,
+		`mutation { createHold(input: {service: "subject", environment: "lockable", reason: "for the test"}) { hold { id } } }`, nil).CreateHold.Hold.ID)
+	ask[object](a, `mutation($h: ID!) { releaseHold(input: {hold: $h}) { changed } }`, object{"h": f.released})
 
 	return f
 }
@@ -173,15 +179,19 @@ func (f *fixtures) input(mutation, path string, n int) object {
 			"override": object{"reason": "for the test"}, "idempotencyKey": key,
 		},
 		"redeploy": {
-			"deployment": f.failed, "configuration": "THEN", "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
+			"deployment": f.failed, "configuration": "THEN", "dryRun": false, "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
 			"expectedCurrent": f.recorded, "idempotencyKey": key,
 		},
 		"rollback": {
-			"service": "subject", "environment": "here", "to": f.failed, "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
+			"service": "subject", "environment": "here", "to": f.failed, "hold": false, "dryRun": false, "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
 			"expectedCurrent": f.recorded, "idempotencyKey": key,
 		},
+		"promote": {
+			"service": "subject", "from": "elsewhere", "to": "here", "reason": "for the test", "dryRun": false, "preempt": false,
+			"override": object{"reason": "for the test"}, "expectedCurrent": f.recorded, "idempotencyKey": key,
+		},
 		"undeploy": {
-			"service": "subject", "environment": "here", "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
+			"service": "subject", "environment": "here", "dryRun": false, "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
 			"expectedCurrent": f.recorded, "idempotencyKey": key,
 		},
 		"cancelDeployment": {"deployment": f.failed, "reason": "for the test"},
@@ -192,6 +202,13 @@ func (f *fixtures) input(mutation, path string, n int) object {
 			"condition": "true", "targetEnvironment": "here", "idempotencyKey": key,
 		},
 		"deleteRule": {"rule": f.deletedRule},
+		// What is held, locked and blocked is nobody else's.
+		"createHold":        {"service": "subject", "environment": "changing", "reason": "for the test", "idempotencyKey": key},
+		"releaseHold":       {"hold": f.released, "reason": "for the test"},
+		"lockEnvironment":   {"environment": "lockable", "reason": "for the test"},
+		"unlockEnvironment": {"environment": "lockable", "reason": "for the test"},
+		"blockVersion":      {"service": "subject", "version": "1.0.0", "reason": "for the test"},
+		"unblockVersion":    {"service": "subject", "version": "1.0.0", "reason": "for the test"},
 	}[mutation]
 	if !ok {
 		f.t.Fatalf("there is no good input for %s yet: write one", mutation)
@@ -204,6 +221,8 @@ func (f *fixtures) input(mutation, path string, n int) object {
 		in["environment"] = "elsewhere" // which refuses to be acted on
 	case "redeploy expectedCurrent":
 		in["deployment"] = f.recorded
+	case "promote expectedCurrent":
+		in["to"] = "lockable" // somebody else deploys there
 	case "undeploy expectedCurrent":
 		in["environment"] = "elsewhere"
 	case "rollback expectedCurrent":

@@ -196,7 +196,7 @@ func documentFor(schema *ast.Schema, mutation *ast.FieldDefinition) string {
 }
 
 // varying are the parts of an answer that differ from run to run.
-var varying = regexp.MustCompile(`\b(service|version|environment|target|configuration|snapshot|deployment|step|check|rule|decision|event)_[0-9a-hjkmnp-tv-z]{26}`)
+var varying = regexp.MustCompile(`\b(service|version|environment|target|configuration|snapshot|deployment|step|check|rule|decision|hold|event)_[0-9a-hjkmnp-tv-z]{26}`)
 
 // tell gives an answer as a line of the golden file.
 func (f *fixtures) tell(got answer) string {
@@ -411,7 +411,7 @@ func badValues(schema *ast.Schema, of *ast.Type, path string) (all []badInput) {
 // idKind is the kind of id that a field takes.
 func idKind(path string) string {
 	switch path {
-	case "sourceEnvironment", "targetEnvironment":
+	case "sourceEnvironment", "targetEnvironment", "from":
 		return "environment"
 	case "to", "expectedCurrent":
 		return "deployment"

@@ -18,6 +18,10 @@ var stateless = map[string]string{
 	"createEnvironment": "there is nothing before it; a name that is taken is a conflict",
 	"reportCheck":       "a result is remembered of whatever it was reported for",
 	"deleteRule":        "deleting again changes nothing",
+	"releaseHold":       "releasing again changes nothing",
+	"unlockEnvironment": "unlocking again changes nothing",
+	"blockVersion":      "blocking again changes the reason",
+	"unblockVersion":    "unblocking again changes nothing",
 }
 
 // Classes of what may be bad about an input.
@@ -129,7 +133,12 @@ func (f *fixtures) states(schema *ast.Schema, mutation *ast.FieldDefinition) []a
 	for _, field := range schema.Types[mutation.Arguments.ForName("input").Type.Name()].Fields {
 		archived := map[string]string{"service": f.archivedService, "environment": f.archivedEnvironment, "rule": f.deletedRule}[idKind(field.Name)]
 		if field.Type.Name() == "ID" && archived != "" {
-			all = append(all, against{class: wrongState, path: field.Name, what: "archived", input: input(object{field.Name: archived, "expectedCurrent": nil, "to": nil})})
+			change := object{field.Name: archived, "expectedCurrent": nil}
+			if name == "rollback" {
+				change["to"] = nil // it is of what is not archived
+			}
+
+			all = append(all, against{class: wrongState, path: field.Name, what: "archived", input: input(change)})
 		}
 
 		if field.Name == "idempotencyKey" {
@@ -168,6 +177,15 @@ func (f *fixtures) states(schema *ast.Schema, mutation *ast.FieldDefinition) []a
 		"rollback": {
 			{class: wrongState, path: "to", what: "nothing to go back to", input: input(object{"to": nil, "expectedCurrent": nil})},
 			{class: wrongState, path: "to", what: "of another service", input: input(object{"to": f.worked, "expectedCurrent": nil})},
+		},
+		"promote": {
+			{class: wrongState, path: "from", what: "where nothing is", input: input(object{"from": "bare", "expectedCurrent": nil})},
+			{class: wrongState, path: "to", what: "where it is", input: input(object{"to": "elsewhere", "expectedCurrent": nil})},
+			{class: wrongState, path: "to", what: "where somebody else deploys", input: input(object{"service": "steady", "from": "steady", "to": "elsewhere", "expectedCurrent": nil})},
+			{class: wrongState, path: "expectedCurrent", what: "not the current one", input: input(nil)},
+		},
+		"createHold": {
+			{class: wrongState, path: "environment", what: "held already", first: input(object{"service": "busy", "environment": "busy"}), input: input(object{"service": "busy", "environment": "busy"})},
 		},
 		"undeploy": {
 			{class: wrongState, path: "environment", what: "where somebody else deploys", input: input(object{"environment": "elsewhere", "expectedCurrent": nil})},
@@ -213,7 +231,7 @@ func (f *fixtures) stand(a *api) {
 		return made
 	}
 
-	for i, name := range []string{"busy", "steady", "bare"} {
+	for i, name := range []string{"busy", "steady", "bare", "promoted"} {
 		ask[object](a, `mutation($n: String!, $r: Int!) {
 			createService(input: {name: $n}) { service { id } }
 			createEnvironment(input: {name: $n, tier: TESTING, rank: $r, target: {kind: PROCESS}}) { environment { id } }
@@ -232,6 +250,9 @@ func (f *fixtures) stand(a *api) {
 		"redeploy": {"expectedCurrent": nil, "override": nil},
 		"rollback": {"service": "steady", "environment": "steady", "to": f.worked, "expectedCurrent": nil, "override": nil},
 		"undeploy": {"service": "steady", "environment": "steady", "expectedCurrent": nil, "override": nil},
+		"promote":  {"service": "steady", "from": "steady", "to": "promoted", "expectedCurrent": nil, "override": nil},
+		// Where nobody's hold stands yet.
+		"createHold": {"service": "bare", "environment": "bare"},
 	}
 }
 

@@ -33,7 +33,7 @@ func TestUndeploy(t *testing.T) {
 		b.cannotRepeat(gone)
 		b.refused("undeploy", object{"service": "app", "environment": "here"}, "CONFLICT", "environment")
 
-		back := b.worked(b.act("rollback", object{"service": "app", "environment": "here"}))
+		back := b.worked(b.act("rollback", object{"service": "app", "environment": "here", "hold": false}))
 		b.isBack(back, "ROLLBACK", first)
 
 		b.worked(b.act("undeploy", object{"service": "app", "environment": "here"}))

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,15 +30,16 @@ const patience = time.Minute
 // must have other names: testscript takes its own first.
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"serve":    serve,
-		"shutdown": shutdown,
-		"crash":    crash,
-		"exits":    exits,
-		"score":    score,
-		"endpoint": endpoint,
-		"fetch":    fetch,
-		"closed":   closed,
-		"field":    field,
+		"serve":      serve,
+		"shutdown":   shutdown,
+		"crash":      crash,
+		"exits":      exits,
+		"eventually": eventually,
+		"score":      score,
+		"endpoint":   endpoint,
+		"fetch":      fetch,
+		"closed":     closed,
+		"field":      field,
 	}
 }
 
@@ -229,6 +231,32 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 	if got != want {
 		ts.Fatalf("%s ended with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// eventually runs a program until its output matches: eventually PATTERN PROGRAM
+// ARG...
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN PROGRAM ARG...")
+	}
+
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+
+	for until := time.Now().Add(patience); ; <-tick.C {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+
+		if time.Now().After(until) {
+			ts.Fatalf("%s: in vain for %s", strings.Join(args[1:], " "), args[0])
+		}
 	}
 }
 
