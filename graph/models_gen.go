@@ -87,7 +87,7 @@ type ObservedVersion struct {
 type PlacementChange struct {
 	// The placement, as it is now.
 	Placement *deployment.Placement `json:"placement"`
-	// The type of the journal's entry about its deployment, such as `deployment.status`; or `placement.observed`.
+	// The type of the journal's entry about its deployment or hold, such as `deployment.status` and `hold.created`; or `placement.observed`.
 	Change string `json:"change"`
 	// For `placement.observed`, how what ran differed then; null where nobody could look.
 	Drift *placement.Drift `json:"drift,omitempty"`

@@ -21,26 +21,21 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
-	ChangeFailureRate() ChangeFailureRateResolver
 	Check() CheckResolver
 	Configuration() ConfigurationResolver
 	Decision() DecisionResolver
 	Deployment() DeploymentResolver
-	DeploymentFrequency() DeploymentFrequencyResolver
 	Environment() EnvironmentResolver
 	Event() EventResolver
-	JourneyStay() JourneyStayResolver
-	LeadTime() LeadTimeResolver
+	Hold() HoldResolver
 	Mutation() MutationResolver
 	Placement() PlacementResolver
 	Plan() PlanResolver
 	Query() QueryResolver
 	Rule() RuleResolver
-	ScopeChange() ScopeChangeResolver
 	Service() ServiceResolver
 	Snapshot() SnapshotResolver
 	Subscription() SubscriptionResolver
-	TimeToRestore() TimeToRestoreResolver
 	Version() VersionResolver
 	Workload() WorkloadResolver
 }
@@ -73,33 +68,40 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("ArchiveEnvironmentInput", ec.unmarshalInputArchiveEnvironmentInput),
 			graphql.NewInputUnmarshaler("ArchiveServiceInput", ec.unmarshalInputArchiveServiceInput),
+			graphql.NewInputUnmarshaler("BlockVersionInput", ec.unmarshalInputBlockVersionInput),
 			graphql.NewInputUnmarshaler("CancelDeploymentInput", ec.unmarshalInputCancelDeploymentInput),
 			graphql.NewInputUnmarshaler("CreateEnvironmentInput", ec.unmarshalInputCreateEnvironmentInput),
+			graphql.NewInputUnmarshaler("CreateHoldInput", ec.unmarshalInputCreateHoldInput),
 			graphql.NewInputUnmarshaler("CreateServiceInput", ec.unmarshalInputCreateServiceInput),
 			graphql.NewInputUnmarshaler("DeleteRuleInput", ec.unmarshalInputDeleteRuleInput),
 			graphql.NewInputUnmarshaler("DeployInput", ec.unmarshalInputDeployInput),
 			graphql.NewInputUnmarshaler("DeploymentFilter", ec.unmarshalInputDeploymentFilter),
 			graphql.NewInputUnmarshaler("EnvironmentFilter", ec.unmarshalInputEnvironmentFilter),
 			graphql.NewInputUnmarshaler("EventFilter", ec.unmarshalInputEventFilter),
+			graphql.NewInputUnmarshaler("HoldFilter", ec.unmarshalInputHoldFilter),
 			graphql.NewInputUnmarshaler("ImageInput", ec.unmarshalInputImageInput),
+			graphql.NewInputUnmarshaler("LockEnvironmentInput", ec.unmarshalInputLockEnvironmentInput),
 			graphql.NewInputUnmarshaler("LogFilter", ec.unmarshalInputLogFilter),
 			graphql.NewInputUnmarshaler("OverrideInput", ec.unmarshalInputOverrideInput),
 			graphql.NewInputUnmarshaler("PlacementFilter", ec.unmarshalInputPlacementFilter),
+			graphql.NewInputUnmarshaler("PromoteInput", ec.unmarshalInputPromoteInput),
 			graphql.NewInputUnmarshaler("PutRuleInput", ec.unmarshalInputPutRuleInput),
 			graphql.NewInputUnmarshaler("RecordDeploymentInput", ec.unmarshalInputRecordDeploymentInput),
 			graphql.NewInputUnmarshaler("RedeployInput", ec.unmarshalInputRedeployInput),
 			graphql.NewInputUnmarshaler("RegisterVersionInput", ec.unmarshalInputRegisterVersionInput),
+			graphql.NewInputUnmarshaler("ReleaseHoldInput", ec.unmarshalInputReleaseHoldInput),
 			graphql.NewInputUnmarshaler("ReportCheckInput", ec.unmarshalInputReportCheckInput),
 			graphql.NewInputUnmarshaler("ResolveStepInput", ec.unmarshalInputResolveStepInput),
 			graphql.NewInputUnmarshaler("RollbackInput", ec.unmarshalInputRollbackInput),
 			graphql.NewInputUnmarshaler("RuleFilter", ec.unmarshalInputRuleFilter),
-			graphql.NewInputUnmarshaler("Scope", ec.unmarshalInputScope),
 			graphql.NewInputUnmarshaler("ServiceFilter", ec.unmarshalInputServiceFilter),
 			graphql.NewInputUnmarshaler("ServiceSelectorInput", ec.unmarshalInputServiceSelectorInput),
 			graphql.NewInputUnmarshaler("SetConfigurationInput", ec.unmarshalInputSetConfigurationInput),
 			graphql.NewInputUnmarshaler("TargetInput", ec.unmarshalInputTargetInput),
 			graphql.NewInputUnmarshaler("TimeRange", ec.unmarshalInputTimeRange),
+			graphql.NewInputUnmarshaler("UnblockVersionInput", ec.unmarshalInputUnblockVersionInput),
 			graphql.NewInputUnmarshaler("UndeployInput", ec.unmarshalInputUndeployInput),
+			graphql.NewInputUnmarshaler("UnlockEnvironmentInput", ec.unmarshalInputUnlockEnvironmentInput),
 			graphql.NewInputUnmarshaler("UpdateEnvironmentInput", ec.unmarshalInputUpdateEnvironmentInput),
 			graphql.NewInputUnmarshaler("UpdateServiceInput", ec.unmarshalInputUpdateServiceInput),
 			graphql.NewInputUnmarshaler("WorkloadInput", ec.unmarshalInputWorkloadInput),
@@ -246,7 +248,7 @@ enum ErrorCode {
   BLOCKED
   "The service is held in the environment."
   HELD
-  "The state that the caller expected is gone, or the cursor is too old or from elsewhere."
+  "The state that the caller expected is gone, or the cursor is too old or from elsewhere. Of an act, ` + "`" + `extensions.current` + "`" + ` holds the ids of what is in place now: ` + "`" + `{deployment, version}` + "`" + `, null for nothing."
   STALE
   "The document is too large or too expensive."
   TOO_COMPLEX
@@ -430,12 +432,12 @@ type DecisionEdge {
   node: Decision!
 }
 
-"A page of what changed."
-type ScopeChangeConnection {
+"A page of holds."
+type HoldConnection {
   "The entries with their cursors."
-  edges: [ScopeChangeEdge!]!
+  edges: [HoldEdge!]!
   "The entries alone."
-  nodes: [ScopeChange!]!
+  nodes: [Hold!]!
   "Where this page stands."
   pageInfo: PageInfo!
   "The journal's position in the same database snapshot as this page: subscribe with ` + "`" + `after` + "`" + ` set to it and miss nothing."
@@ -444,12 +446,12 @@ type ScopeChangeConnection {
   totalCount: Int!
 }
 
-"An entry of a page of what changed."
-type ScopeChangeEdge {
+"An entry of a page of holds."
+type HoldEdge {
   "Its place in the list."
   cursor: Cursor!
-  "The change."
-  node: ScopeChange!
+  "The hold."
+  node: Hold!
 }
 
 "A page of the journal."
@@ -772,11 +774,7 @@ type Workload {
   manifests: String
 }
 
-"""
-A stop of a version's journey: one environment. Who brought it there stands in
-` + "`" + `deployments` + "`" + `, what was found there in ` + "`" + `checks` + "`" + `, and how long it stood, and what
-ended that, in ` + "`" + `stays` + "`" + `.
-"""
+"A stop of a version's journey: one environment."
 type JourneyStop {
   "Where."
   environment: Environment!
@@ -788,28 +786,10 @@ type JourneyStop {
   currentUntil: Time
   "Whether it is current there now."
   isCurrent: Boolean!
-  "Every time that it was current there, oldest first; to be deployed again over itself does not end one."
-  stays: [JourneyStay!]!
-  "How long it has been current there in all, in whole seconds, up to now."
-  soakSeconds: Long!
-  "What its checks there say together, of each name the newest: FAILED when one failed, else INCONCLUSIVE when one is, else PASSED; null without checks."
-  verdict: CheckResult
   "Every deployment of it there, oldest first."
   deployments: [Deployment!]!
   "Every check of it there, oldest first."
   checks: [Check!]!
-}
-
-"A time for which a version was current in an environment."
-type JourneyStay {
-  "From when on."
-  since: Time!
-  "Until when; null while it is."
-  until: Time
-  "The deployment that began it."
-  deployment: Deployment!
-  "The deployment that ended it: of another version, a rollback, an undeployment; null while it is current."
-  endedBy: Deployment
 }
 
 "A place that services are deployed to."
@@ -1170,6 +1150,32 @@ type Placement implements Node {
   drift: Drift
   "The configuration that is set but not deployed."
   pendingConfiguration: Boolean!
+  "What pins it against rules now; null when nothing does, and for a past moment."
+  hold: Hold
+}
+
+"Pins a service in an environment against rules: what they would deploy there is held, and decided again when it is released. Other acts than a rollback need an override. At most one stands at a time."
+type Hold implements Node {
+  "The TypeID."
+  id: ID!
+  "What."
+  service: Service!
+  "Where."
+  environment: Environment!
+  "Why."
+  reason: String!
+  "Who made it."
+  actor: Actor!
+  "When."
+  createdAt: Time!
+  "The rollback that made it."
+  deployment: Deployment
+  "When it was released, null while it stands."
+  releasedAt: Time
+  "Who released it."
+  releasedBy: Actor
+  "Why it was released."
+  releaseReason: String
 }
 
 "What runs for a placement."
@@ -1367,161 +1373,6 @@ type Event implements Node {
   payload: JSON
 }
 
-"What a change in a scope is about."
-enum ScopeChangeKind {
-  "A deployment was asked for, moved on, ended or was recorded."
-  DEPLOYMENT
-  "Configuration was set."
-  CONFIGURATION
-  "A hold was made or released."
-  HOLD
-  "An environment was locked or unlocked."
-  LOCK
-  "A version was blocked or unblocked."
-  BLOCK
-  "What runs began to differ otherwise from what was applied."
-  DRIFT
-  "A rule that deploys there was set or deleted."
-  RULE
-  "An environment was created, changed or archived."
-  ENVIRONMENT
-  "A service was created, changed or archived."
-  SERVICE
-  "A version was registered."
-  VERSION
-  "Anything else that the journal holds."
-  OTHER
-}
-
-"Something that changed: an entry of the journal, or a change of what is observed."
-type ScopeChange {
-  "What it is about."
-  kind: ScopeChangeKind!
-  "The type of the journal's entry, such as ` + "`" + `deployment.status` + "`" + `; or ` + "`" + `placement.observed` + "`" + `."
-  type: String!
-  "When."
-  time: Time!
-  "What, for people."
-  message: String!
-  "Who; null for DRIFT: the placement's ` + "`" + `observed.changedBy` + "`" + ` knows more."
-  actor: Actor
-  "The service that it concerns; null when it concerns all that are in the environment."
-  service: Service
-  "The environment that it concerns; null when it concerns every one that the service is in."
-  environment: Environment
-  "The object: the deployment, the configuration, the environment; for DRIFT the placement as it is now. Null when it cannot be fetched by id."
-  subject: Node
-  "The entry of the journal; null for DRIFT."
-  event: Event
-  "For DRIFT, how what ran differed from then on; null where nobody could look."
-  drift: Drift
-}
-
-"""
-How delivery went in a scope over a period: the four figures known as DORA's,
-each with the deployments that it counted.
-
-What counts. Of each service in each environment the deployments that began to
-act (` + "`" + `actedAt` + "`" + `) and ended SUCCEEDED, FAILED or ERRORED are looked at in the order
-in which they began; one belongs to the period in which it began. One that was
-cancelled, rejected or superseded counts nowhere. Backfilled ones count at the
-time that they tell, so figures of the past change when more of it is written
-down. One *goes back* when its kind is ROLLBACK, or when its version was built
-before that of the success before it. A *change* is a deployment of a version
-that does not go back and is no UNDEPLOY. A change *fails* when it ends FAILED or
-ERRORED, or when it succeeds and the next success goes back. Service is
-*restored* by the next success; taking the service away ends a failure without
-restoring it. Times are in whole seconds; a median of an even number is the mean
-of the two in the middle.
-"""
-type DeliveryMetrics {
-  "From, inclusive."
-  from: Time!
-  "To, exclusive."
-  to: Time!
-  "How often: the changes that succeeded."
-  deploymentFrequency: DeploymentFrequency!
-  "How fast: from the moment that a version was built until it is in place."
-  leadTime: LeadTime!
-  "How safe: which part of the changes failed."
-  changeFailureRate: ChangeFailureRate!
-  "How long until what failed was restored."
-  timeToRestore: TimeToRestore!
-}
-
-"How often changes succeed."
-type DeploymentFrequency {
-  "How many changes succeeded."
-  count: Int!
-  "How many that is a day of the period."
-  perDay: Float!
-  "They, oldest first."
-  deployments(
-    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
-    first: Int
-    "The cursor of the entry before the page."
-    after: Cursor
-  ): DeploymentConnection!
-}
-
-"How long a version takes from its build (` + "`" + `builtAt` + "`" + `) to being in place (` + "`" + `becameCurrentAt` + "`" + `): of changes that succeeded and brought a newer version than the one before, or the first."
-type LeadTime {
-  "How many there are."
-  count: Int!
-  "The middle one; null without any."
-  medianSeconds: Long
-  "Nine of ten took at most so long; null without any."
-  p90Seconds: Long
-  "They, oldest first."
-  deployments(
-    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
-    first: Int
-    "The cursor of the entry before the page."
-    after: Cursor
-  ): DeploymentConnection!
-}
-
-"Which part of the changes failed."
-type ChangeFailureRate {
-  "How many changes there were."
-  changes: Int!
-  "How many of them failed."
-  failures: Int!
-  "The part, from 0 to 1; null without changes."
-  rate: Float
-  "The ones that failed, oldest first."
-  deployments(
-    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
-    first: Int
-    "The cursor of the entry before the page."
-    after: Cursor
-  ): DeploymentConnection!
-}
-
-"""
-How long it took to restore what failed: from the end of the first deployment
-that failed (one that succeeded and was gone back from fails from its beginning
-to be current) to the success that restored it. Failures in a row are one. It
-belongs to the period of the first failure.
-"""
-type TimeToRestore {
-  "How many failures were restored."
-  count: Int!
-  "How many are not yet."
-  open: Int!
-  "The middle one; null without any."
-  medianSeconds: Long
-  "Nine of ten took at most so long; null without any."
-  p90Seconds: Long
-  "The deployments that restored, oldest first."
-  deployments(
-    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
-    first: Int
-    "The cursor of the entry before the page."
-    after: Cursor
-  ): DeploymentConnection!
-}
-
 "Where a line comes from."
 enum LogStream {
   "Shiplog itself: what the steps do."
@@ -1646,7 +1497,7 @@ type DeploymentChange {
 type PlacementChange {
   "The placement, as it is now."
   placement: Placement!
-  "The type of the journal's entry about its deployment, such as ` + "`" + `deployment.status` + "`" + `; or ` + "`" + `placement.observed` + "`" + `."
+  "The type of the journal's entry about its deployment or hold, such as ` + "`" + `deployment.status` + "`" + ` and ` + "`" + `hold.created` + "`" + `; or ` + "`" + `placement.observed` + "`" + `."
   change: String!
   "For ` + "`" + `placement.observed` + "`" + `, how what ran differed then; null where nobody could look."
   drift: Drift
@@ -1756,24 +1607,28 @@ input PlacementFilter {
   archived: Boolean = false
 }
 
-"Selects services in environments; what is given must all hold, and nothing given means everything."
-input Scope {
-  "Of the environment."
-  tier: Tier
-  "Name or id; an archived one by its id."
-  environment: ID
-  "Of services of this owner."
-  owner: String
-  "Name or id; an archived one by its id."
-  service: ID
-}
-
 "Selects rules."
 input RuleFilter {
   "Only with this target, name or id."
   environment: ID
   "Deleted ones too."
   archived: Boolean = false
+}
+
+"Selects holds; what is given must all hold."
+input HoldFilter {
+  "Name or id."
+  service: ID
+  "Name or id."
+  environment: ID
+  "Of services of this owner."
+  owner: String
+  "Of services with all these labels."
+  labels: Labels
+  "Of archived (true) or unarchived (false) services; both when left out."
+  archived: Boolean
+  "Released ones too."
+  released: Boolean = false
 }
 
 "Selects entries of the journal; what is given must all hold."
@@ -1887,14 +1742,6 @@ type Query {
     filter: PlacementFilter
     "A moment of the past to answer for; now when left out."
     at: Time
-    """
-    Only what was known at this moment: what was recorded later, and what became
-    of deployments later, is left out. What others deployed is known since its
-    ` + "`" + `createdAt` + "`" + `, what Shiplog did since it happened. With ` + "`" + `at` + "`" + ` left out, the
-    answer is for this moment; with both, it says what was then known of ` + "`" + `at` + "`" + `.
-    Names, owners, labels and archiving are those of now.
-    """
-    asKnownAt: Time
     "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
     first: Int
     "The cursor of the entry before the page."
@@ -1910,49 +1757,11 @@ type Query {
     owner: String
     "A moment of the past to answer for; now when left out."
     at: Time
-    """
-    Only what was known at this moment: what was recorded later, and what became
-    of deployments later, is left out. What others deployed is known since its
-    ` + "`" + `createdAt` + "`" + `, what Shiplog did since it happened. With ` + "`" + `at` + "`" + ` left out, the
-    answer is for this moment; with both, it says what was then known of ` + "`" + `at` + "`" + `.
-    Names, owners, labels and archiving are those of now.
-    """
-    asKnownAt: Time
     "How many services."
     first: Int
     "The cursor of the service before the page."
     after: Cursor
   ): Matrix!
-  """
-  What changed in a scope, oldest first: what changed in production between
-  Tuesday 10:00 and 12:00. What concerns a whole service (its own configuration, a
-  block) counts wherever it is placed, what concerns a whole environment for
-  every service that is placed there. Steps, decisions and checks are no changes:
-  deployments and journeys have them.
-  """
-  changes(
-    "Where; everywhere when left out."
-    scope: Scope
-    "When; from the beginning and until now for what is left out."
-    between: TimeRange!
-    "Only these kinds; all when left out."
-    kinds: [ScopeChangeKind!]
-    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
-    first: Int
-    "The cursor of the entry before the page."
-    after: Cursor
-    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
-    last: Int
-    "The cursor of the entry after the page."
-    before: Cursor
-  ): ScopeChangeConnection!
-  "How delivery went, of a service, an owner's services, an environment: how often, how fast, how safe, how soon restored."
-  deliveryMetrics(
-    "Where; everywhere when left out."
-    scope: Scope
-    "The period; both ends are needed."
-    between: TimeRange!
-  ): DeliveryMetrics!
   "Rules by name."
   rules(
     "Only entries that fit all that is set."
@@ -1974,6 +1783,19 @@ type Query {
     "The version, by name or id."
     version: ID!
   ): [RuleEvaluation!]!
+  "Holds, newest first."
+  holds(
+    "Only entries that fit all that is set."
+    filter: HoldFilter
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): HoldConnection!
   "The journal, oldest first."
   events(
     "Only entries that fit all that is set."
@@ -2048,6 +1870,11 @@ type Mutation {
     "What is asked for."
     input: DeployInput!
   ): DeployPayload!
+  "Deploys the version that is in place in one environment to another, with the configuration of that one."
+  promote(
+    "What is asked for."
+    input: PromoteInput!
+  ): PromotePayload!
   "Repeats a deployment, with its own configuration or with the latest."
   redeploy(
     "What is asked for."
@@ -2083,6 +1910,36 @@ type Mutation {
     "What is asked for."
     input: DeleteRuleInput!
   ): DeleteRulePayload!
+  "Pins a service in an environment against rules. What was decided or asked for before goes on."
+  createHold(
+    "What is asked for."
+    input: CreateHoldInput!
+  ): CreateHoldPayload!
+  "Releases a hold: what it held is decided again, for each rule the newest version. Releasing again changes nothing."
+  releaseHold(
+    "What is asked for."
+    input: ReleaseHoldInput!
+  ): ReleaseHoldPayload!
+  "Locks an environment: no act without an override, and rules hold. What was decided or asked for before goes on. Locking again changes the reason."
+  lockEnvironment(
+    "What is asked for."
+    input: LockEnvironmentInput!
+  ): LockEnvironmentPayload!
+  "Unlocks an environment: what the lock held is decided again. Unlocking again changes nothing."
+  unlockEnvironment(
+    "What is asked for."
+    input: UnlockEnvironmentInput!
+  ): UnlockEnvironmentPayload!
+  "Blocks a version: rules skip it, no act brings it without an override, a rollback that names no deployment passes it by, and a deployment of it that has not begun is rejected. Where it is, it stays. Blocking again changes the reason."
+  blockVersion(
+    "What is asked for."
+    input: BlockVersionInput!
+  ): BlockVersionPayload!
+  "Unblocks a version. What was skipped is not decided again. Unblocking again changes nothing."
+  unblockVersion(
+    "What is asked for."
+    input: UnblockVersionInput!
+  ): UnblockVersionPayload!
 }
 
 "What can be watched."
@@ -2107,7 +1964,7 @@ type Subscription {
     "The cursor of the last change that was seen, or the ` + "`" + `position` + "`" + ` of a page; from now on when left out."
     after: Cursor
   ): DeploymentChange!
-  "Changes of placements: of their deployments, and of what is observed there; from the cursor, or from now."
+  "Changes of placements: of their deployments and holds, and of what is observed there; from the cursor, or from now."
   placementChanged(
     "Only placements that fit, as they are when the change is told."
     filter: PlacementFilter
@@ -2455,18 +2312,60 @@ input DeployInput {
 
 "What a deployment would apply."
 type Plan {
-  "The digest of the snapshot."
-  digest: String!
+  "The digest of the snapshot; null for undeploy, which wants nothing."
+  digest: String
   "The rendered objects."
   objects: JSON!
   "The effective configuration."
   configuration: JSON!
+  "What is in place, which it would change."
+  current: Deployment
   "Whether this is what is in place already."
   unchanged: Boolean!
+  "What stands against it and would take an override."
+  unmet: [UnmetGate!]!
+}
+
+"Something that stands against an act."
+type UnmetGate {
+  "LOCKED, HELD or BLOCKED."
+  code: ErrorCode!
+  "For people."
+  message: String!
 }
 
 "Answer of deploy."
 type DeployPayload {
+  "The deployment; null on a dry run."
+  deployment: Deployment
+  "The plan, on a dry run."
+  plan: Plan
+}
+
+"Input of promote."
+input PromoteInput {
+  "Name or id."
+  service: ID!
+  "The environment in which the version is in place: name or id."
+  from: ID!
+  "The environment to deploy it to: name or id."
+  to: ID!
+  "Why."
+  reason: String
+  "Only plan: what would be applied, and what stands against it."
+  dryRun: Boolean = false
+  "Stop what is under way at its next safe point."
+  preempt: Boolean = false
+  "Pass a lock, hold or block."
+  override: OverrideInput
+  "The current deployment, in the environment to deploy to, that the caller saw; another one is STALE."
+  expectedCurrent: ID
+  "See the conventions."
+  idempotencyKey: String
+}
+
+"Answer of promote."
+type PromotePayload {
   "The deployment; null on a dry run."
   deployment: Deployment
   "The plan, on a dry run."
@@ -2487,6 +2386,8 @@ input RedeployInput {
   deployment: ID!
   "Which configuration."
   configuration: RepeatConfiguration = THEN
+  "Only plan: what would be applied, and what stands against it."
+  dryRun: Boolean = false
   "Why."
   reason: String
   "Stop what is under way at its next safe point."
@@ -2501,8 +2402,10 @@ input RedeployInput {
 
 "Answer of redeploy."
 type RedeployPayload {
-  "The deployment."
-  deployment: Deployment!
+  "The deployment; null on a dry run."
+  deployment: Deployment
+  "The plan, on a dry run."
+  plan: Plan
 }
 
 "Input of rollback."
@@ -2511,8 +2414,12 @@ input RollbackInput {
   service: ID!
   "Name or id."
   environment: ID!
-  "The deployment to go back to; the last good one before what is applied when left out."
+  "The deployment to go back to; the last good one before what is applied when left out. One that never worked needs an override."
   to: ID
+  "Hold it there, so that no rule undoes it; a hold that stands already stays."
+  hold: Boolean = true
+  "Only plan: what would be applied, and what stands against it."
+  dryRun: Boolean = false
   "Why."
   reason: String
   "Stop what is under way at its next safe point."
@@ -2527,8 +2434,12 @@ input RollbackInput {
 
 "Answer of rollback."
 type RollbackPayload {
-  "The deployment."
-  deployment: Deployment!
+  "The deployment; null on a dry run."
+  deployment: Deployment
+  "The plan, on a dry run."
+  plan: Plan
+  "The hold that stands now."
+  hold: Hold
 }
 
 "Input of undeploy."
@@ -2537,6 +2448,8 @@ input UndeployInput {
   service: ID!
   "Name or id."
   environment: ID!
+  "Only plan: what would be applied, and what stands against it."
+  dryRun: Boolean = false
   "Why."
   reason: String
   "Stop what is under way at its next safe point."
@@ -2551,8 +2464,10 @@ input UndeployInput {
 
 "Answer of undeploy."
 type UndeployPayload {
-  "The deployment, of kind UNDEPLOY."
-  deployment: Deployment!
+  "The deployment, of kind UNDEPLOY; null on a dry run."
+  deployment: Deployment
+  "The plan, on a dry run."
+  plan: Plan
 }
 
 "Input of cancelDeployment."
@@ -2650,6 +2565,110 @@ type DeleteRulePayload {
   "Whether anything changed."
   changed: Boolean!
 }
+
+"Input of createHold."
+input CreateHoldInput {
+  "Name or id."
+  service: ID!
+  "Name or id."
+  environment: ID!
+  "Why."
+  reason: String!
+  "See the conventions."
+  idempotencyKey: String
+}
+
+"Answer of createHold."
+type CreateHoldPayload {
+  "The hold."
+  hold: Hold!
+}
+
+"Input of releaseHold."
+input ReleaseHoldInput {
+  "The hold."
+  hold: ID!
+  "Why."
+  reason: String
+}
+
+"Answer of releaseHold."
+type ReleaseHoldPayload {
+  "The hold."
+  hold: Hold!
+  "Whether anything changed."
+  changed: Boolean!
+  "What the rules decided of what was held, each with its deployment."
+  decisions: [Decision!]!
+}
+
+"Input of lockEnvironment."
+input LockEnvironmentInput {
+  "Name or id."
+  environment: ID!
+  "Why."
+  reason: String!
+}
+
+"Answer of lockEnvironment."
+type LockEnvironmentPayload {
+  "The environment."
+  environment: Environment!
+  "Whether anything changed."
+  changed: Boolean!
+}
+
+"Input of unlockEnvironment."
+input UnlockEnvironmentInput {
+  "Name or id."
+  environment: ID!
+  "Why."
+  reason: String
+}
+
+"Answer of unlockEnvironment."
+type UnlockEnvironmentPayload {
+  "The environment."
+  environment: Environment!
+  "Whether anything changed."
+  changed: Boolean!
+}
+
+"Input of blockVersion."
+input BlockVersionInput {
+  "Name or id."
+  service: ID!
+  "Name or id."
+  version: ID!
+  "Why."
+  reason: String!
+}
+
+"Answer of blockVersion."
+type BlockVersionPayload {
+  "The version."
+  version: Version!
+  "Whether anything changed."
+  changed: Boolean!
+}
+
+"Input of unblockVersion."
+input UnblockVersionInput {
+  "Name or id."
+  service: ID!
+  "Name or id."
+  version: ID!
+  "Why."
+  reason: String
+}
+
+"Answer of unblockVersion."
+type UnblockVersionPayload {
+  "The version."
+  version: Version!
+  "Whether anything changed."
+  changed: Boolean!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2692,6 +2711,16 @@ func (ec *executionContext) childFields_ArchiveServicePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveServicePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_BlockVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_BlockVersionPayload_version(ctx, field)
+	case "changed":
+		return ec.fieldContext_BlockVersionPayload_changed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BlockVersionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CanRollback(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "allowed":
@@ -2710,20 +2739,6 @@ func (ec *executionContext) childFields_CancelDeploymentPayload(ctx context.Cont
 		return ec.fieldContext_CancelDeploymentPayload_deployment(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CancelDeploymentPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_ChangeFailureRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "changes":
-		return ec.fieldContext_ChangeFailureRate_changes(ctx, field)
-	case "failures":
-		return ec.fieldContext_ChangeFailureRate_failures(ctx, field)
-	case "rate":
-		return ec.fieldContext_ChangeFailureRate_rate(ctx, field)
-	case "deployments":
-		return ec.fieldContext_ChangeFailureRate_deployments(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ChangeFailureRate", field.Name)
 }
 
 func (ec *executionContext) childFields_Check(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2780,6 +2795,14 @@ func (ec *executionContext) childFields_CreateEnvironmentPayload(ctx context.Con
 		return ec.fieldContext_CreateEnvironmentPayload_environment(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateEnvironmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateHoldPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hold":
+		return ec.fieldContext_CreateHoldPayload_hold(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateHoldPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateServicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2860,24 +2883,6 @@ func (ec *executionContext) childFields_DeleteRulePayload(ctx context.Context, f
 		return ec.fieldContext_DeleteRulePayload_changed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteRulePayload", field.Name)
-}
-
-func (ec *executionContext) childFields_DeliveryMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "from":
-		return ec.fieldContext_DeliveryMetrics_from(ctx, field)
-	case "to":
-		return ec.fieldContext_DeliveryMetrics_to(ctx, field)
-	case "deploymentFrequency":
-		return ec.fieldContext_DeliveryMetrics_deploymentFrequency(ctx, field)
-	case "leadTime":
-		return ec.fieldContext_DeliveryMetrics_leadTime(ctx, field)
-	case "changeFailureRate":
-		return ec.fieldContext_DeliveryMetrics_changeFailureRate(ctx, field)
-	case "timeToRestore":
-		return ec.fieldContext_DeliveryMetrics_timeToRestore(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type DeliveryMetrics", field.Name)
 }
 
 func (ec *executionContext) childFields_DeployPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2996,18 +3001,6 @@ func (ec *executionContext) childFields_DeploymentEdge(ctx context.Context, fiel
 		return ec.fieldContext_DeploymentEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeploymentEdge", field.Name)
-}
-
-func (ec *executionContext) childFields_DeploymentFrequency(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "count":
-		return ec.fieldContext_DeploymentFrequency_count(ctx, field)
-	case "perDay":
-		return ec.fieldContext_DeploymentFrequency_perDay(ctx, field)
-	case "deployments":
-		return ec.fieldContext_DeploymentFrequency_deployments(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type DeploymentFrequency", field.Name)
 }
 
 func (ec *executionContext) childFields_DeploymentPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3186,6 +3179,58 @@ func (ec *executionContext) childFields_EventNotice(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type EventNotice", field.Name)
 }
 
+func (ec *executionContext) childFields_Hold(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Hold_id(ctx, field)
+	case "service":
+		return ec.fieldContext_Hold_service(ctx, field)
+	case "environment":
+		return ec.fieldContext_Hold_environment(ctx, field)
+	case "reason":
+		return ec.fieldContext_Hold_reason(ctx, field)
+	case "actor":
+		return ec.fieldContext_Hold_actor(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Hold_createdAt(ctx, field)
+	case "deployment":
+		return ec.fieldContext_Hold_deployment(ctx, field)
+	case "releasedAt":
+		return ec.fieldContext_Hold_releasedAt(ctx, field)
+	case "releasedBy":
+		return ec.fieldContext_Hold_releasedBy(ctx, field)
+	case "releaseReason":
+		return ec.fieldContext_Hold_releaseReason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Hold", field.Name)
+}
+
+func (ec *executionContext) childFields_HoldConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_HoldConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_HoldConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_HoldConnection_pageInfo(ctx, field)
+	case "position":
+		return ec.fieldContext_HoldConnection_position(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_HoldConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoldConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_HoldEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_HoldEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_HoldEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoldEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Image(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -3196,20 +3241,6 @@ func (ec *executionContext) childFields_Image(ctx context.Context, field graphql
 		return ec.fieldContext_Image_digest(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Image", field.Name)
-}
-
-func (ec *executionContext) childFields_JourneyStay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "since":
-		return ec.fieldContext_JourneyStay_since(ctx, field)
-	case "until":
-		return ec.fieldContext_JourneyStay_until(ctx, field)
-	case "deployment":
-		return ec.fieldContext_JourneyStay_deployment(ctx, field)
-	case "endedBy":
-		return ec.fieldContext_JourneyStay_endedBy(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type JourneyStay", field.Name)
 }
 
 func (ec *executionContext) childFields_JourneyStop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3224,12 +3255,6 @@ func (ec *executionContext) childFields_JourneyStop(ctx context.Context, field g
 		return ec.fieldContext_JourneyStop_currentUntil(ctx, field)
 	case "isCurrent":
 		return ec.fieldContext_JourneyStop_isCurrent(ctx, field)
-	case "stays":
-		return ec.fieldContext_JourneyStop_stays(ctx, field)
-	case "soakSeconds":
-		return ec.fieldContext_JourneyStop_soakSeconds(ctx, field)
-	case "verdict":
-		return ec.fieldContext_JourneyStop_verdict(ctx, field)
 	case "deployments":
 		return ec.fieldContext_JourneyStop_deployments(ctx, field)
 	case "checks":
@@ -3238,18 +3263,14 @@ func (ec *executionContext) childFields_JourneyStop(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type JourneyStop", field.Name)
 }
 
-func (ec *executionContext) childFields_LeadTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+func (ec *executionContext) childFields_LockEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "count":
-		return ec.fieldContext_LeadTime_count(ctx, field)
-	case "medianSeconds":
-		return ec.fieldContext_LeadTime_medianSeconds(ctx, field)
-	case "p90Seconds":
-		return ec.fieldContext_LeadTime_p90Seconds(ctx, field)
-	case "deployments":
-		return ec.fieldContext_LeadTime_deployments(ctx, field)
+	case "environment":
+		return ec.fieldContext_LockEnvironmentPayload_environment(ctx, field)
+	case "changed":
+		return ec.fieldContext_LockEnvironmentPayload_changed(ctx, field)
 	}
-	return nil, fmt.Errorf("no field named %q was found under type LeadTime", field.Name)
+	return nil, fmt.Errorf("no field named %q was found under type LockEnvironmentPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_LogBatch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3436,6 +3457,8 @@ func (ec *executionContext) childFields_Placement(ctx context.Context, field gra
 		return ec.fieldContext_Placement_drift(ctx, field)
 	case "pendingConfiguration":
 		return ec.fieldContext_Placement_pendingConfiguration(ctx, field)
+	case "hold":
+		return ec.fieldContext_Placement_hold(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Placement", field.Name)
 }
@@ -3490,10 +3513,24 @@ func (ec *executionContext) childFields_Plan(ctx context.Context, field graphql.
 		return ec.fieldContext_Plan_objects(ctx, field)
 	case "configuration":
 		return ec.fieldContext_Plan_configuration(ctx, field)
+	case "current":
+		return ec.fieldContext_Plan_current(ctx, field)
 	case "unchanged":
 		return ec.fieldContext_Plan_unchanged(ctx, field)
+	case "unmet":
+		return ec.fieldContext_Plan_unmet(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Plan", field.Name)
+}
+
+func (ec *executionContext) childFields_PromotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deployment":
+		return ec.fieldContext_PromotePayload_deployment(ctx, field)
+	case "plan":
+		return ec.fieldContext_PromotePayload_plan(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PromotePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PutRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3520,6 +3557,8 @@ func (ec *executionContext) childFields_RedeployPayload(ctx context.Context, fie
 	switch field.Name {
 	case "deployment":
 		return ec.fieldContext_RedeployPayload_deployment(ctx, field)
+	case "plan":
+		return ec.fieldContext_RedeployPayload_plan(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RedeployPayload", field.Name)
 }
@@ -3536,6 +3575,18 @@ func (ec *executionContext) childFields_RegisterVersionPayload(ctx context.Conte
 		return ec.fieldContext_RegisterVersionPayload_decisions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RegisterVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReleaseHoldPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hold":
+		return ec.fieldContext_ReleaseHoldPayload_hold(ctx, field)
+	case "changed":
+		return ec.fieldContext_ReleaseHoldPayload_changed(ctx, field)
+	case "decisions":
+		return ec.fieldContext_ReleaseHoldPayload_decisions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleaseHoldPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReportCheckPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3560,6 +3611,10 @@ func (ec *executionContext) childFields_RollbackPayload(ctx context.Context, fie
 	switch field.Name {
 	case "deployment":
 		return ec.fieldContext_RollbackPayload_deployment(ctx, field)
+	case "plan":
+		return ec.fieldContext_RollbackPayload_plan(ctx, field)
+	case "hold":
+		return ec.fieldContext_RollbackPayload_hold(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RollbackPayload", field.Name)
 }
@@ -3636,58 +3691,6 @@ func (ec *executionContext) childFields_RuleEvaluation(ctx context.Context, fiel
 		return ec.fieldContext_RuleEvaluation_reasons(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RuleEvaluation", field.Name)
-}
-
-func (ec *executionContext) childFields_ScopeChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "kind":
-		return ec.fieldContext_ScopeChange_kind(ctx, field)
-	case "type":
-		return ec.fieldContext_ScopeChange_type(ctx, field)
-	case "time":
-		return ec.fieldContext_ScopeChange_time(ctx, field)
-	case "message":
-		return ec.fieldContext_ScopeChange_message(ctx, field)
-	case "actor":
-		return ec.fieldContext_ScopeChange_actor(ctx, field)
-	case "service":
-		return ec.fieldContext_ScopeChange_service(ctx, field)
-	case "environment":
-		return ec.fieldContext_ScopeChange_environment(ctx, field)
-	case "subject":
-		return ec.fieldContext_ScopeChange_subject(ctx, field)
-	case "event":
-		return ec.fieldContext_ScopeChange_event(ctx, field)
-	case "drift":
-		return ec.fieldContext_ScopeChange_drift(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ScopeChange", field.Name)
-}
-
-func (ec *executionContext) childFields_ScopeChangeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "edges":
-		return ec.fieldContext_ScopeChangeConnection_edges(ctx, field)
-	case "nodes":
-		return ec.fieldContext_ScopeChangeConnection_nodes(ctx, field)
-	case "pageInfo":
-		return ec.fieldContext_ScopeChangeConnection_pageInfo(ctx, field)
-	case "position":
-		return ec.fieldContext_ScopeChangeConnection_position(ctx, field)
-	case "totalCount":
-		return ec.fieldContext_ScopeChangeConnection_totalCount(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ScopeChangeConnection", field.Name)
-}
-
-func (ec *executionContext) childFields_ScopeChangeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "cursor":
-		return ec.fieldContext_ScopeChangeEdge_cursor(ctx, field)
-	case "node":
-		return ec.fieldContext_ScopeChangeEdge_node(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ScopeChangeEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3834,22 +3837,6 @@ func (ec *executionContext) childFields_Target(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Target", field.Name)
 }
 
-func (ec *executionContext) childFields_TimeToRestore(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "count":
-		return ec.fieldContext_TimeToRestore_count(ctx, field)
-	case "open":
-		return ec.fieldContext_TimeToRestore_open(ctx, field)
-	case "medianSeconds":
-		return ec.fieldContext_TimeToRestore_medianSeconds(ctx, field)
-	case "p90Seconds":
-		return ec.fieldContext_TimeToRestore_p90Seconds(ctx, field)
-	case "deployments":
-		return ec.fieldContext_TimeToRestore_deployments(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type TimeToRestore", field.Name)
-}
-
 func (ec *executionContext) childFields_TimelineEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "time":
@@ -3866,12 +3853,44 @@ func (ec *executionContext) childFields_TimelineEntry(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type TimelineEntry", field.Name)
 }
 
+func (ec *executionContext) childFields_UnblockVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_UnblockVersionPayload_version(ctx, field)
+	case "changed":
+		return ec.fieldContext_UnblockVersionPayload_changed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnblockVersionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UndeployPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deployment":
 		return ec.fieldContext_UndeployPayload_deployment(ctx, field)
+	case "plan":
+		return ec.fieldContext_UndeployPayload_plan(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UndeployPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UnlockEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "environment":
+		return ec.fieldContext_UnlockEnvironmentPayload_environment(ctx, field)
+	case "changed":
+		return ec.fieldContext_UnlockEnvironmentPayload_changed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnlockEnvironmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UnmetGate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_UnmetGate_code(ctx, field)
+	case "message":
+		return ec.fieldContext_UnmetGate_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnmetGate", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

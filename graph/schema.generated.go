@@ -38,9 +38,6 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
-type ChangeFailureRateResolver interface {
-	Deployments(ctx context.Context, obj *deployment.ChangeFailureRate, first *int, after *string) (*page.Page[*db.Deployment], error)
-}
 type CheckResolver interface {
 	Version(ctx context.Context, obj *db.Check) (*db.Version, error)
 	Environment(ctx context.Context, obj *db.Check) (*db.Environment, error)
@@ -87,9 +84,6 @@ type DeploymentResolver interface {
 	ViewerCan(ctx context.Context, obj *db.Deployment) (*DeploymentPermissions, error)
 	Endpoints(ctx context.Context, obj *db.Deployment) ([]*Endpoint, error)
 }
-type DeploymentFrequencyResolver interface {
-	Deployments(ctx context.Context, obj *deployment.DeploymentFrequency, first *int, after *string) (*page.Page[*db.Deployment], error)
-}
 type EnvironmentResolver interface {
 	Target(ctx context.Context, obj *db.Environment) (*db.Target, error)
 
@@ -102,12 +96,15 @@ type EventResolver interface {
 
 	Payload(ctx context.Context, obj *db.Event) (any, error)
 }
-type JourneyStayResolver interface {
-	Deployment(ctx context.Context, obj *deployment.JourneyStay) (*db.Deployment, error)
-	EndedBy(ctx context.Context, obj *deployment.JourneyStay) (*db.Deployment, error)
-}
-type LeadTimeResolver interface {
-	Deployments(ctx context.Context, obj *deployment.LeadTime, first *int, after *string) (*page.Page[*db.Deployment], error)
+type HoldResolver interface {
+	Service(ctx context.Context, obj *db.Hold) (*db.Service, error)
+	Environment(ctx context.Context, obj *db.Hold) (*db.Environment, error)
+
+	Actor(ctx context.Context, obj *db.Hold) (*journal.Actor, error)
+
+	Deployment(ctx context.Context, obj *db.Hold) (*db.Deployment, error)
+
+	ReleasedBy(ctx context.Context, obj *db.Hold) (*journal.Actor, error)
 }
 type MutationResolver interface {
 	CreateService(ctx context.Context, input catalog.CreateService) (*catalog.CreateServiceResult, error)
@@ -121,13 +118,20 @@ type MutationResolver interface {
 	ReportCheck(ctx context.Context, input catalog.ReportCheck) (*catalog.ReportCheckResult, error)
 	RecordDeployment(ctx context.Context, input deployment.Record) (*deployment.RecordResult, error)
 	Deploy(ctx context.Context, input deployment.Deploy) (*deployment.DeployResult, error)
-	Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.Result, error)
-	Rollback(ctx context.Context, input deployment.Rollback) (*deployment.Result, error)
-	Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.Result, error)
+	Promote(ctx context.Context, input deployment.Promote) (*deployment.DeployResult, error)
+	Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.DeployResult, error)
+	Rollback(ctx context.Context, input deployment.Rollback) (*deployment.RollbackResult, error)
+	Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.DeployResult, error)
 	CancelDeployment(ctx context.Context, input deployment.Cancel) (*deployment.Result, error)
 	ResolveStep(ctx context.Context, input deployment.ResolveStep) (*deployment.ResolveStepResult, error)
 	PutRule(ctx context.Context, input deployment.PutRule) (*deployment.RuleResult, error)
 	DeleteRule(ctx context.Context, input deployment.DeleteRule) (*deployment.RuleResult, error)
+	CreateHold(ctx context.Context, input deployment.CreateHold) (*deployment.CreateHoldResult, error)
+	ReleaseHold(ctx context.Context, input deployment.ReleaseHold) (*deployment.ReleaseHoldResult, error)
+	LockEnvironment(ctx context.Context, input catalog.LockEnvironment) (*catalog.EnvironmentResult, error)
+	UnlockEnvironment(ctx context.Context, input catalog.UnlockEnvironment) (*catalog.EnvironmentResult, error)
+	BlockVersion(ctx context.Context, input catalog.BlockVersion) (*catalog.VersionResult, error)
+	UnblockVersion(ctx context.Context, input catalog.UnblockVersion) (*catalog.VersionResult, error)
 }
 type PlacementResolver interface {
 	Service(ctx context.Context, obj *deployment.Placement) (*db.Service, error)
@@ -138,6 +142,7 @@ type PlacementResolver interface {
 	Observed(ctx context.Context, obj *deployment.Placement) (*Observed, error)
 
 	PendingConfiguration(ctx context.Context, obj *deployment.Placement) (bool, error)
+	Hold(ctx context.Context, obj *deployment.Placement) (*db.Hold, error)
 }
 type PlanResolver interface {
 	Objects(ctx context.Context, obj *deployment.Plan) (any, error)
@@ -153,13 +158,12 @@ type QueryResolver interface {
 	Environments(ctx context.Context, filter *catalog.EnvironmentFilter, first *int, after *string, last *int, before *string) (*page.Page[*db.Environment], error)
 	Deployment(ctx context.Context, id string) (*db.Deployment, error)
 	Deployments(ctx context.Context, filter *deployment.Filter, first *int, after *string, last *int, before *string) (*page.Page[*db.Deployment], error)
-	Placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, asKnownAt *time.Time, first *int, after *string) (*page.Page[*deployment.Placement], error)
-	Matrix(ctx context.Context, services []string, environments []string, owner *string, at *time.Time, asKnownAt *time.Time, first *int, after *string) (*deployment.Matrix, error)
-	Changes(ctx context.Context, scope *deployment.Scope, between deployment.TimeRange, kinds []deployment.ScopeChangeKind, first *int, after *string, last *int, before *string) (*page.Page[*deployment.ScopeChange], error)
-	DeliveryMetrics(ctx context.Context, scope *deployment.Scope, between deployment.TimeRange) (*deployment.DeliveryMetrics, error)
+	Placements(ctx context.Context, filter *deployment.PlacementFilter, at *time.Time, first *int, after *string) (*page.Page[*deployment.Placement], error)
+	Matrix(ctx context.Context, services []string, environments []string, owner *string, at *time.Time, first *int, after *string) (*deployment.Matrix, error)
 	Rules(ctx context.Context, filter *deployment.RuleFilter, first *int, after *string) (*page.Page[*db.Rule], error)
 	Rule(ctx context.Context, name string) (*db.Rule, error)
 	EvaluateRules(ctx context.Context, service *string, version string) ([]*deployment.Evaluation, error)
+	Holds(ctx context.Context, filter *deployment.HoldFilter, first *int, after *string, last *int, before *string) (*page.Page[*db.Hold], error)
 	Events(ctx context.Context, filter *journal.Filter, first *int, after *string, last *int, before *string) (*page.Page[*db.Event], error)
 	Viewer(ctx context.Context) (*Viewer, error)
 }
@@ -171,12 +175,6 @@ type RuleResolver interface {
 	TargetEnvironment(ctx context.Context, obj *db.Rule) (*db.Environment, error)
 
 	Decisions(ctx context.Context, obj *db.Rule, first *int, after *string, last *int, before *string) (*page.Page[*db.Decision], error)
-}
-type ScopeChangeResolver interface {
-	Service(ctx context.Context, obj *deployment.ScopeChange) (*db.Service, error)
-	Environment(ctx context.Context, obj *deployment.ScopeChange) (*db.Environment, error)
-	Subject(ctx context.Context, obj *deployment.ScopeChange) (contract.Node, error)
-	Event(ctx context.Context, obj *deployment.ScopeChange) (*db.Event, error)
 }
 type ServiceResolver interface {
 	Versions(ctx context.Context, obj *db.Service, first *int, after *string, last *int, before *string) (*page.Page[*db.Version], error)
@@ -196,9 +194,6 @@ type SubscriptionResolver interface {
 	DeploymentChanged(ctx context.Context, filter *deployment.Filter, after *string) (<-chan *DeploymentChange, error)
 	PlacementChanged(ctx context.Context, filter *deployment.PlacementFilter, after *string) (<-chan *PlacementChange, error)
 	Events(ctx context.Context, filter *journal.Filter, after *string) (<-chan *EventNotice, error)
-}
-type TimeToRestoreResolver interface {
-	Deployments(ctx context.Context, obj *deployment.TimeToRestore, first *int, after *string) (*page.Page[*db.Deployment], error)
 }
 type VersionResolver interface {
 	Service(ctx context.Context, obj *db.Version) (*db.Service, error)
@@ -223,50 +218,6 @@ type WorkloadResolver interface {
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
-
-func (ec *executionContext) field_ChangeFailureRate_deployments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOCursor2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["after"] = arg1
-	return args, nil
-}
-
-func (ec *executionContext) field_DeploymentFrequency_deployments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOCursor2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["after"] = arg1
-	return args, nil
-}
 
 func (ec *executionContext) field_Deployment_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
@@ -412,28 +363,6 @@ func (ec *executionContext) field_Environment_placements_args(ctx context.Contex
 	return args, nil
 }
 
-func (ec *executionContext) field_LeadTime_deployments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOCursor2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["after"] = arg1
-	return args, nil
-}
-
 func (ec *executionContext) field_Mutation_archiveEnvironment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -462,6 +391,20 @@ func (ec *executionContext) field_Mutation_archiveService_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_blockVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (catalog.BlockVersion, error) {
+			return ec.unmarshalNBlockVersionInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐBlockVersion(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_cancelDeployment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -482,6 +425,20 @@ func (ec *executionContext) field_Mutation_createEnvironment_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (catalog.CreateEnvironment, error) {
 			return ec.unmarshalNCreateEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐCreateEnvironment(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createHold_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deployment.CreateHold, error) {
+			return ec.unmarshalNCreateHoldInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐCreateHold(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -524,6 +481,34 @@ func (ec *executionContext) field_Mutation_deploy_args(ctx context.Context, rawA
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (deployment.Deploy, error) {
 			return ec.unmarshalNDeployInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeploy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_lockEnvironment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (catalog.LockEnvironment, error) {
+			return ec.unmarshalNLockEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐLockEnvironment(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_promote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deployment.Promote, error) {
+			return ec.unmarshalNPromoteInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromote(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -588,6 +573,20 @@ func (ec *executionContext) field_Mutation_registerVersion_args(ctx context.Cont
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_releaseHold_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deployment.ReleaseHold, error) {
+			return ec.unmarshalNReleaseHoldInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐReleaseHold(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_reportCheck_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -644,12 +643,40 @@ func (ec *executionContext) field_Mutation_setConfiguration_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_unblockVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (catalog.UnblockVersion, error) {
+			return ec.unmarshalNUnblockVersionInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐUnblockVersion(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_undeploy_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (deployment.Undeploy, error) {
 			return ec.unmarshalNUndeployInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐUndeploy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_unlockEnvironment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (catalog.UnlockEnvironment, error) {
+			return ec.unmarshalNUnlockEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐUnlockEnvironment(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -697,90 +724,6 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
-	return args, nil
-}
-
-func (ec *executionContext) field_Query_changes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "scope",
-		func(ctx context.Context, v any) (*deployment.Scope, error) {
-			return ec.unmarshalOScope2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScope(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["scope"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "between",
-		func(ctx context.Context, v any) (deployment.TimeRange, error) {
-			return ec.unmarshalNTimeRange2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐTimeRange(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["between"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "kinds",
-		func(ctx context.Context, v any) ([]deployment.ScopeChangeKind, error) {
-			return ec.unmarshalOScopeChangeKind2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKindᚄ(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["kinds"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOCursor2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["after"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "last",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["last"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "before",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOCursor2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["before"] = arg6
-	return args, nil
-}
-
-func (ec *executionContext) field_Query_deliveryMetrics_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "scope",
-		func(ctx context.Context, v any) (*deployment.Scope, error) {
-			return ec.unmarshalOScope2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScope(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["scope"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "between",
-		func(ctx context.Context, v any) (deployment.TimeRange, error) {
-			return ec.unmarshalNTimeRange2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐTimeRange(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["between"] = arg1
 	return args, nil
 }
 
@@ -972,6 +915,52 @@ func (ec *executionContext) field_Query_events_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_holds_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*deployment.HoldFilter, error) {
+			return ec.unmarshalOHoldFilter2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐHoldFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOCursor2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOCursor2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg4
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_matrix_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -1007,30 +996,22 @@ func (ec *executionContext) field_Query_matrix_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["at"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "asKnownAt",
-		func(ctx context.Context, v any) (*time.Time, error) {
-			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["asKnownAt"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOCursor2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg6
+	args["after"] = arg5
 	return args, nil
 }
 
@@ -1081,30 +1062,22 @@ func (ec *executionContext) field_Query_placements_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["at"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asKnownAt",
-		func(ctx context.Context, v any) (*time.Time, error) {
-			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["asKnownAt"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOCursor2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg4
+	args["after"] = arg3
 	return args, nil
 }
 
@@ -1490,28 +1463,6 @@ func (ec *executionContext) field_Subscription_placementChanged_args(ctx context
 	return args, nil
 }
 
-func (ec *executionContext) field_TimeToRestore_deployments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOCursor2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["after"] = arg1
-	return args, nil
-}
-
 func (ec *executionContext) field_Version_checks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -1784,6 +1735,61 @@ func (ec *executionContext) fieldContext_ArchiveServicePayload_changed(_ context
 	return graphql.NewScalarFieldContext("ArchiveServicePayload", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _BlockVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *catalog.VersionResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BlockVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Version) graphql.Marshaler {
+			return ec.marshalNVersion2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐVersion(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BlockVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BlockVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BlockVersionPayload_changed(ctx context.Context, field graphql.CollectedField, obj *catalog.VersionResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BlockVersionPayload_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BlockVersionPayload_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BlockVersionPayload", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _CanRollback_allowed(ctx context.Context, field graphql.CollectedField, obj *deployment.CanRollback) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1881,119 +1887,6 @@ func (ec *executionContext) fieldContext_CancelDeploymentPayload_deployment(_ co
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Deployment(ctx, field)
 		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ChangeFailureRate_changes(ctx context.Context, field graphql.CollectedField, obj *deployment.ChangeFailureRate) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ChangeFailureRate_changes(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Changes, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ChangeFailureRate_changes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ChangeFailureRate", field, false, false, "Int")
-}
-
-func (ec *executionContext) _ChangeFailureRate_failures(ctx context.Context, field graphql.CollectedField, obj *deployment.ChangeFailureRate) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ChangeFailureRate_failures(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Failures, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ChangeFailureRate_failures(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ChangeFailureRate", field, false, false, "Int")
-}
-
-func (ec *executionContext) _ChangeFailureRate_rate(ctx context.Context, field graphql.CollectedField, obj *deployment.ChangeFailureRate) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ChangeFailureRate_rate(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Rate, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
-			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ChangeFailureRate_rate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ChangeFailureRate", field, false, false, "Float")
-}
-
-func (ec *executionContext) _ChangeFailureRate_deployments(ctx context.Context, field graphql.CollectedField, obj *deployment.ChangeFailureRate) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ChangeFailureRate_deployments(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.ChangeFailureRate().Deployments(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*db.Deployment]) graphql.Marshaler {
-			return ec.marshalNDeploymentConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ChangeFailureRate_deployments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ChangeFailureRate",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeploymentConnection(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_ChangeFailureRate_deployments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
 	}
 	return fc, nil
 }
@@ -2493,6 +2386,38 @@ func (ec *executionContext) fieldContext_CreateEnvironmentPayload_environment(_ 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Environment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateHoldPayload_hold(ctx context.Context, field graphql.CollectedField, obj *deployment.CreateHoldResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateHoldPayload_hold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+			return ec.marshalNHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateHoldPayload_hold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
 		},
 	}
 	return fc, nil
@@ -3110,180 +3035,6 @@ func (ec *executionContext) _DeleteRulePayload_changed(ctx context.Context, fiel
 }
 func (ec *executionContext) fieldContext_DeleteRulePayload_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteRulePayload", field, false, false, "Boolean")
-}
-
-func (ec *executionContext) _DeliveryMetrics_from(ctx context.Context, field graphql.CollectedField, obj *deployment.DeliveryMetrics) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeliveryMetrics_from(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.From, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeliveryMetrics_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("DeliveryMetrics", field, false, false, "Time")
-}
-
-func (ec *executionContext) _DeliveryMetrics_to(ctx context.Context, field graphql.CollectedField, obj *deployment.DeliveryMetrics) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeliveryMetrics_to(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.To, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeliveryMetrics_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("DeliveryMetrics", field, false, false, "Time")
-}
-
-func (ec *executionContext) _DeliveryMetrics_deploymentFrequency(ctx context.Context, field graphql.CollectedField, obj *deployment.DeliveryMetrics) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeliveryMetrics_deploymentFrequency(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DeploymentFrequency, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.DeploymentFrequency) graphql.Marshaler {
-			return ec.marshalNDeploymentFrequency2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeploymentFrequency(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeliveryMetrics_deploymentFrequency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "DeliveryMetrics",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeploymentFrequency(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _DeliveryMetrics_leadTime(ctx context.Context, field graphql.CollectedField, obj *deployment.DeliveryMetrics) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeliveryMetrics_leadTime(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LeadTime, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.LeadTime) graphql.Marshaler {
-			return ec.marshalNLeadTime2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐLeadTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeliveryMetrics_leadTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "DeliveryMetrics",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_LeadTime(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _DeliveryMetrics_changeFailureRate(ctx context.Context, field graphql.CollectedField, obj *deployment.DeliveryMetrics) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeliveryMetrics_changeFailureRate(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ChangeFailureRate, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.ChangeFailureRate) graphql.Marshaler {
-			return ec.marshalNChangeFailureRate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐChangeFailureRate(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeliveryMetrics_changeFailureRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "DeliveryMetrics",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ChangeFailureRate(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _DeliveryMetrics_timeToRestore(ctx context.Context, field graphql.CollectedField, obj *deployment.DeliveryMetrics) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeliveryMetrics_timeToRestore(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TimeToRestore, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.TimeToRestore) graphql.Marshaler {
-			return ec.marshalNTimeToRestore2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐTimeToRestore(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeliveryMetrics_timeToRestore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "DeliveryMetrics",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_TimeToRestore(ctx, field)
-		},
-	}
-	return fc, nil
 }
 
 func (ec *executionContext) _DeployPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
@@ -4552,96 +4303,6 @@ func (ec *executionContext) fieldContext_DeploymentEdge_node(_ context.Context, 
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Deployment(ctx, field)
 		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _DeploymentFrequency_count(ctx context.Context, field graphql.CollectedField, obj *deployment.DeploymentFrequency) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeploymentFrequency_count(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Count, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeploymentFrequency_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("DeploymentFrequency", field, false, false, "Int")
-}
-
-func (ec *executionContext) _DeploymentFrequency_perDay(ctx context.Context, field graphql.CollectedField, obj *deployment.DeploymentFrequency) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeploymentFrequency_perDay(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PerDay, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
-			return ec.marshalNFloat2float64(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeploymentFrequency_perDay(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("DeploymentFrequency", field, false, false, "Float")
-}
-
-func (ec *executionContext) _DeploymentFrequency_deployments(ctx context.Context, field graphql.CollectedField, obj *deployment.DeploymentFrequency) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeploymentFrequency_deployments(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.DeploymentFrequency().Deployments(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*db.Deployment]) graphql.Marshaler {
-			return ec.marshalNDeploymentConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_DeploymentFrequency_deployments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "DeploymentFrequency",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeploymentConnection(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_DeploymentFrequency_deployments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
 	}
 	return fc, nil
 }
@@ -6130,6 +5791,478 @@ func (ec *executionContext) fieldContext_EventNotice_cursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("EventNotice", field, false, false, "Cursor")
 }
 
+func (ec *executionContext) _Hold_id(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hold", field, false, false, "ID")
+}
+
+func (ec *executionContext) _Hold_service(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_service(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Hold().Service(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Service) graphql.Marshaler {
+			return ec.marshalNService2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐService(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_service(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Service(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hold_environment(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_environment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Hold().Environment(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Environment) graphql.Marshaler {
+			return ec.marshalNEnvironment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEnvironment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_environment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Environment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hold_reason(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hold", field, false, false, "String")
+}
+
+func (ec *executionContext) _Hold_actor(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_actor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Hold().Actor(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *journal.Actor) graphql.Marshaler {
+			return ec.marshalNActor2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋjournalᚐActor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_actor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Actor(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hold_createdAt(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hold", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Hold_deployment(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_deployment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Hold().Deployment(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hold_releasedAt(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_releasedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReleasedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_releasedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hold", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Hold_releasedBy(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_releasedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Hold().ReleasedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *journal.Actor) graphql.Marshaler {
+			return ec.marshalOActor2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋjournalᚐActor(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_releasedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Actor(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hold_releaseReason(ctx context.Context, field graphql.CollectedField, obj *db.Hold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hold_releaseReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReleaseReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hold_releaseReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hold", field, false, false, "String")
+}
+
+func (ec *executionContext) _HoldConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Page[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*db.Hold]) graphql.Marshaler {
+			return ec.marshalNHoldEdge2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HoldEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Page[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.Hold) graphql.Marshaler {
+			return ec.marshalNHold2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHoldᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Page[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldConnection_position(ctx context.Context, field graphql.CollectedField, obj *page.Page[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldConnection_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNCursor2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldConnection_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HoldConnection", field, true, false, "Cursor")
+}
+
+func (ec *executionContext) _HoldConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Page[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HoldConnection", field, true, false, "Int")
+}
+
+func (ec *executionContext) _HoldEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNCursor2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HoldEdge", field, false, false, "Cursor")
+}
+
+func (ec *executionContext) _HoldEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*db.Hold]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+			return ec.marshalNHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Image_name(ctx context.Context, field graphql.CollectedField, obj *db.Image) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6197,116 +6330,6 @@ func (ec *executionContext) _Image_digest(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Image_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Image", field, false, false, "String")
-}
-
-func (ec *executionContext) _JourneyStay_since(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStay) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStay_since(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Since, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStay_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("JourneyStay", field, false, false, "Time")
-}
-
-func (ec *executionContext) _JourneyStay_until(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStay) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStay_until(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Until, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
-			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStay_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("JourneyStay", field, false, false, "Time")
-}
-
-func (ec *executionContext) _JourneyStay_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStay) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStay_deployment(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.JourneyStay().Deployment(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
-			return ec.marshalNDeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStay_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "JourneyStay",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Deployment(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _JourneyStay_endedBy(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStay) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStay_endedBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.JourneyStay().EndedBy(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
-			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStay_endedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "JourneyStay",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Deployment(ctx, field)
-		},
-	}
-	return fc, nil
 }
 
 func (ec *executionContext) _JourneyStop_environment(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStop) (ret graphql.Marshaler) {
@@ -6433,84 +6456,6 @@ func (ec *executionContext) fieldContext_JourneyStop_isCurrent(_ context.Context
 	return graphql.NewScalarFieldContext("JourneyStop", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _JourneyStop_stays(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStop) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStop_stays(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Stays, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*deployment.JourneyStay) graphql.Marshaler {
-			return ec.marshalNJourneyStay2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐJourneyStayᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStop_stays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "JourneyStop",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_JourneyStay(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _JourneyStop_soakSeconds(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStop) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStop_soakSeconds(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.SoakSeconds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return ec.marshalNLong2int64(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStop_soakSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("JourneyStop", field, false, false, "Long")
-}
-
-func (ec *executionContext) _JourneyStop_verdict(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStop) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JourneyStop_verdict(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Verdict, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *check.Result) graphql.Marshaler {
-			return ec.marshalOCheckResult2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋcheckᚐResult(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_JourneyStop_verdict(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("JourneyStop", field, false, false, "CheckResult")
-}
-
 func (ec *executionContext) _JourneyStop_deployments(ctx context.Context, field graphql.CollectedField, obj *deployment.JourneyStop) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6575,117 +6520,59 @@ func (ec *executionContext) fieldContext_JourneyStop_checks(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _LeadTime_count(ctx context.Context, field graphql.CollectedField, obj *deployment.LeadTime) (ret graphql.Marshaler) {
+func (ec *executionContext) _LockEnvironmentPayload_environment(ctx context.Context, field graphql.CollectedField, obj *catalog.EnvironmentResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_LeadTime_count(ctx, field)
+			return ec.fieldContext_LockEnvironmentPayload_environment(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Count, nil
+			return obj.Environment, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Environment) graphql.Marshaler {
+			return ec.marshalNEnvironment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEnvironment(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_LeadTime_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LeadTime", field, false, false, "Int")
-}
-
-func (ec *executionContext) _LeadTime_medianSeconds(ctx context.Context, field graphql.CollectedField, obj *deployment.LeadTime) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_LeadTime_medianSeconds(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MedianSeconds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
-			return ec.marshalOLong2ᚖint64(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_LeadTime_medianSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LeadTime", field, false, false, "Long")
-}
-
-func (ec *executionContext) _LeadTime_p90Seconds(ctx context.Context, field graphql.CollectedField, obj *deployment.LeadTime) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_LeadTime_p90Seconds(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.P90Seconds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
-			return ec.marshalOLong2ᚖint64(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_LeadTime_p90Seconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LeadTime", field, false, false, "Long")
-}
-
-func (ec *executionContext) _LeadTime_deployments(ctx context.Context, field graphql.CollectedField, obj *deployment.LeadTime) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_LeadTime_deployments(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.LeadTime().Deployments(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*db.Deployment]) graphql.Marshaler {
-			return ec.marshalNDeploymentConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_LeadTime_deployments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_LockEnvironmentPayload_environment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
-		Object:     "LeadTime",
+		Object:     "LockEnvironmentPayload",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeploymentConnection(ctx, field)
+			return ec.childFields_Environment(ctx, field)
 		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_LeadTime_deployments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _LockEnvironmentPayload_changed(ctx context.Context, field graphql.CollectedField, obj *catalog.EnvironmentResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LockEnvironmentPayload_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LockEnvironmentPayload_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LockEnvironmentPayload", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _LogBatch_gap(ctx context.Context, field graphql.CollectedField, obj *contract.LogBatch) (ret graphql.Marshaler) {
@@ -8002,6 +7889,50 @@ func (ec *executionContext) fieldContext_Mutation_deploy(ctx context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_promote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_promote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().Promote(ctx, fc.Args["input"].(deployment.Promote))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.DeployResult) graphql.Marshaler {
+			return ec.marshalNPromotePayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeployResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_promote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PromotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_promote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_redeploy(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8015,8 +7946,8 @@ func (ec *executionContext) _Mutation_redeploy(ctx context.Context, field graphq
 			return ec.Resolvers.Mutation().Redeploy(ctx, fc.Args["input"].(deployment.Redeploy))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
-			return ec.marshalNRedeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.DeployResult) graphql.Marshaler {
+			return ec.marshalNRedeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeployResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8059,8 +7990,8 @@ func (ec *executionContext) _Mutation_rollback(ctx context.Context, field graphq
 			return ec.Resolvers.Mutation().Rollback(ctx, fc.Args["input"].(deployment.Rollback))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
-			return ec.marshalNRollbackPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.RollbackResult) graphql.Marshaler {
+			return ec.marshalNRollbackPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐRollbackResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8103,8 +8034,8 @@ func (ec *executionContext) _Mutation_undeploy(ctx context.Context, field graphq
 			return ec.Resolvers.Mutation().Undeploy(ctx, fc.Args["input"].(deployment.Undeploy))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
-			return ec.marshalNUndeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.DeployResult) graphql.Marshaler {
+			return ec.marshalNUndeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeployResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8304,6 +8235,270 @@ func (ec *executionContext) fieldContext_Mutation_deleteRule(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_deleteRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createHold(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateHold(ctx, fc.Args["input"].(deployment.CreateHold))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.CreateHoldResult) graphql.Marshaler {
+			return ec.marshalNCreateHoldPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐCreateHoldResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createHold(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateHoldPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createHold_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_releaseHold(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_releaseHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReleaseHold(ctx, fc.Args["input"].(deployment.ReleaseHold))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.ReleaseHoldResult) graphql.Marshaler {
+			return ec.marshalNReleaseHoldPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐReleaseHoldResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_releaseHold(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReleaseHoldPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_releaseHold_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_lockEnvironment(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_lockEnvironment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().LockEnvironment(ctx, fc.Args["input"].(catalog.LockEnvironment))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.EnvironmentResult) graphql.Marshaler {
+			return ec.marshalNLockEnvironmentPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐEnvironmentResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_lockEnvironment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LockEnvironmentPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_lockEnvironment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_unlockEnvironment(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_unlockEnvironment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UnlockEnvironment(ctx, fc.Args["input"].(catalog.UnlockEnvironment))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.EnvironmentResult) graphql.Marshaler {
+			return ec.marshalNUnlockEnvironmentPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐEnvironmentResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_unlockEnvironment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnlockEnvironmentPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_unlockEnvironment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_blockVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_blockVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().BlockVersion(ctx, fc.Args["input"].(catalog.BlockVersion))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.VersionResult) graphql.Marshaler {
+			return ec.marshalNBlockVersionPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐVersionResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_blockVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BlockVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_blockVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_unblockVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_unblockVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UnblockVersion(ctx, fc.Args["input"].(catalog.UnblockVersion))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.VersionResult) graphql.Marshaler {
+			return ec.marshalNUnblockVersionPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐVersionResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_unblockVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnblockVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_unblockVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -8943,6 +9138,38 @@ func (ec *executionContext) fieldContext_Placement_pendingConfiguration(_ contex
 	return graphql.NewScalarFieldContext("Placement", field, true, true, "Boolean")
 }
 
+func (ec *executionContext) _Placement_hold(ctx context.Context, field graphql.CollectedField, obj *deployment.Placement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Placement_hold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Placement().Hold(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+			return ec.marshalOHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Placement_hold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Placement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PlacementChange_placement(ctx context.Context, field graphql.CollectedField, obj *PlacementChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9276,11 +9503,11 @@ func (ec *executionContext) _Plan_digest(ctx context.Context, field graphql.Coll
 			return obj.Digest, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Plan_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -9333,6 +9560,38 @@ func (ec *executionContext) fieldContext_Plan_configuration(_ context.Context, f
 	return graphql.NewScalarFieldContext("Plan", field, true, true, "JSON")
 }
 
+func (ec *executionContext) _Plan_current(ctx context.Context, field graphql.CollectedField, obj *deployment.Plan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Plan_current(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Current, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Plan_current(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Plan",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Plan_unchanged(ctx context.Context, field graphql.CollectedField, obj *deployment.Plan) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9354,6 +9613,102 @@ func (ec *executionContext) _Plan_unchanged(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Plan_unchanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Plan", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Plan_unmet(ctx context.Context, field graphql.CollectedField, obj *deployment.Plan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Plan_unmet(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unmet, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*fault.Error) graphql.Marshaler {
+			return ec.marshalNUnmetGate2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Plan_unmet(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Plan",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnmetGate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotePayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotePayload_deployment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Deployment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromotePayload_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotePayload_plan(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotePayload_plan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Plan, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Plan) graphql.Marshaler {
+			return ec.marshalOPlan2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlan(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromotePayload_plan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Plan(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _PutRulePayload_rule(ctx context.Context, field graphql.CollectedField, obj *deployment.RuleResult) (ret graphql.Marshaler) {
@@ -9817,7 +10172,7 @@ func (ec *executionContext) _Query_placements(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Placements(ctx, fc.Args["filter"].(*deployment.PlacementFilter), fc.Args["at"].(*time.Time), fc.Args["asKnownAt"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Placements(ctx, fc.Args["filter"].(*deployment.PlacementFilter), fc.Args["at"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*deployment.Placement]) graphql.Marshaler {
@@ -9861,7 +10216,7 @@ func (ec *executionContext) _Query_matrix(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Matrix(ctx, fc.Args["services"].([]string), fc.Args["environments"].([]string), fc.Args["owner"].(*string), fc.Args["at"].(*time.Time), fc.Args["asKnownAt"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Matrix(ctx, fc.Args["services"].([]string), fc.Args["environments"].([]string), fc.Args["owner"].(*string), fc.Args["at"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Matrix) graphql.Marshaler {
@@ -9889,94 +10244,6 @@ func (ec *executionContext) fieldContext_Query_matrix(ctx context.Context, field
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_matrix_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _Query_changes(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Query_changes(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Changes(ctx, fc.Args["scope"].(*deployment.Scope), fc.Args["between"].(deployment.TimeRange), fc.Args["kinds"].([]deployment.ScopeChangeKind), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*deployment.ScopeChange]) graphql.Marshaler {
-			return ec.marshalNScopeChangeConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Query_changes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "Query",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ScopeChangeConnection(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_changes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _Query_deliveryMetrics(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Query_deliveryMetrics(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().DeliveryMetrics(ctx, fc.Args["scope"].(*deployment.Scope), fc.Args["between"].(deployment.TimeRange))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.DeliveryMetrics) graphql.Marshaler {
-			return ec.marshalNDeliveryMetrics2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeliveryMetrics(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Query_deliveryMetrics(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "Query",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeliveryMetrics(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_deliveryMetrics_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -10109,6 +10376,50 @@ func (ec *executionContext) fieldContext_Query_evaluateRules(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_evaluateRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_holds(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_holds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Holds(ctx, fc.Args["filter"].(*deployment.HoldFilter), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*db.Hold]) graphql.Marshaler {
+			return ec.marshalNHoldConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_holds(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HoldConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_holds_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -10322,7 +10633,7 @@ func (ec *executionContext) fieldContext_RecordDeploymentPayload_created(_ conte
 	return graphql.NewScalarFieldContext("RecordDeploymentPayload", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _RedeployPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.Result) (ret graphql.Marshaler) {
+func (ec *executionContext) _RedeployPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10335,10 +10646,10 @@ func (ec *executionContext) _RedeployPayload_deployment(ctx context.Context, fie
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
-			return ec.marshalNDeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_RedeployPayload_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -10349,6 +10660,38 @@ func (ec *executionContext) fieldContext_RedeployPayload_deployment(_ context.Co
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RedeployPayload_plan(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeployPayload_plan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Plan, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Plan) graphql.Marshaler {
+			return ec.marshalOPlan2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlan(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeployPayload_plan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RedeployPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Plan(ctx, field)
 		},
 	}
 	return fc, nil
@@ -10464,6 +10807,93 @@ func (ec *executionContext) fieldContext_RegisterVersionPayload_decisions(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _ReleaseHoldPayload_hold(ctx context.Context, field graphql.CollectedField, obj *deployment.ReleaseHoldResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseHoldPayload_hold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+			return ec.marshalNHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseHoldPayload_hold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReleaseHoldPayload_changed(ctx context.Context, field graphql.CollectedField, obj *deployment.ReleaseHoldResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseHoldPayload_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseHoldPayload_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReleaseHoldPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ReleaseHoldPayload_decisions(ctx context.Context, field graphql.CollectedField, obj *deployment.ReleaseHoldResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseHoldPayload_decisions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Decisions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.Decision) graphql.Marshaler {
+			return ec.marshalNDecision2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDecisionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseHoldPayload_decisions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Decision(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ReportCheckPayload_check(ctx context.Context, field graphql.CollectedField, obj *catalog.ReportCheckResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10560,7 +10990,7 @@ func (ec *executionContext) fieldContext_ResolveStepPayload_deployment(_ context
 	return fc, nil
 }
 
-func (ec *executionContext) _RollbackPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.Result) (ret graphql.Marshaler) {
+func (ec *executionContext) _RollbackPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.RollbackResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10573,10 +11003,10 @@ func (ec *executionContext) _RollbackPayload_deployment(ctx context.Context, fie
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
-			return ec.marshalNDeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_RollbackPayload_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -10587,6 +11017,70 @@ func (ec *executionContext) fieldContext_RollbackPayload_deployment(_ context.Co
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RollbackPayload_plan(ctx context.Context, field graphql.CollectedField, obj *deployment.RollbackResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RollbackPayload_plan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Plan, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Plan) graphql.Marshaler {
+			return ec.marshalOPlan2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlan(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RollbackPayload_plan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RollbackPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Plan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RollbackPayload_hold(ctx context.Context, field graphql.CollectedField, obj *deployment.RollbackResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RollbackPayload_hold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+			return ec.marshalOHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RollbackPayload_hold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RollbackPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
 		},
 	}
 	return fc, nil
@@ -11273,478 +11767,6 @@ func (ec *executionContext) fieldContext_RuleEvaluation_reasons(_ context.Contex
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_DecisionReason(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChange_kind(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_kind(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Kind, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v deployment.ScopeChangeKind) graphql.Marshaler {
-			return ec.marshalNScopeChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKind(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChange", field, false, false, "ScopeChangeKind")
-}
-
-func (ec *executionContext) _ScopeChange_type(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_type(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Type, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChange", field, false, false, "String")
-}
-
-func (ec *executionContext) _ScopeChange_time(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_time(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Time, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChange", field, false, false, "Time")
-}
-
-func (ec *executionContext) _ScopeChange_message(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_message(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Message, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChange", field, false, false, "String")
-}
-
-func (ec *executionContext) _ScopeChange_actor(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_actor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Actor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *journal.Actor) graphql.Marshaler {
-			return ec.marshalOActor2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋjournalᚐActor(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_actor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChange",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Actor(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChange_service(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_service(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ScopeChange().Service(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *db.Service) graphql.Marshaler {
-			return ec.marshalOService2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐService(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_service(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChange",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Service(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChange_environment(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_environment(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ScopeChange().Environment(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *db.Environment) graphql.Marshaler {
-			return ec.marshalOEnvironment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEnvironment(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_environment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChange",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Environment(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChange_subject(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_subject(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ScopeChange().Subject(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v contract.Node) graphql.Marshaler {
-			return ec.marshalONode2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcontractᚐNode(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChange",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChange_event(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_event(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ScopeChange().Event(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *db.Event) graphql.Marshaler {
-			return ec.marshalOEvent2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEvent(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChange",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Event(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChange_drift(ctx context.Context, field graphql.CollectedField, obj *deployment.ScopeChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChange_drift(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Drift, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *placement.Drift) graphql.Marshaler {
-			return ec.marshalODrift2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋplacementᚐDrift(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChange_drift(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChange", field, false, false, "Drift")
-}
-
-func (ec *executionContext) _ScopeChangeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Page[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeConnection_edges(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Edges, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*deployment.ScopeChange]) graphql.Marshaler {
-			return ec.marshalNScopeChangeEdge2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChangeConnection",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ScopeChangeEdge(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChangeConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Page[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeConnection_nodes(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Nodes(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*deployment.ScopeChange) graphql.Marshaler {
-			return ec.marshalNScopeChange2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChangeConnection",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ScopeChange(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChangeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Page[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeConnection_pageInfo(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PageInfo, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Info) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐInfo(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChangeConnection",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_PageInfo(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ScopeChangeConnection_position(ctx context.Context, field graphql.CollectedField, obj *page.Page[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeConnection_position(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Position(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNCursor2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeConnection_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChangeConnection", field, true, false, "Cursor")
-}
-
-func (ec *executionContext) _ScopeChangeConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Page[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeConnection_totalCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TotalCount(ctx)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChangeConnection", field, true, false, "Int")
-}
-
-func (ec *executionContext) _ScopeChangeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeEdge_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNCursor2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScopeChangeEdge", field, false, false, "Cursor")
-}
-
-func (ec *executionContext) _ScopeChangeEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*deployment.ScopeChange]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ScopeChangeEdge_node(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Node, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *deployment.ScopeChange) graphql.Marshaler {
-			return ec.marshalNScopeChange2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChange(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ScopeChangeEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ScopeChangeEdge",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ScopeChange(ctx, field)
 		},
 	}
 	return fc, nil
@@ -13156,142 +13178,6 @@ func (ec *executionContext) fieldContext_Target_createdAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Target", field, false, false, "Time")
 }
 
-func (ec *executionContext) _TimeToRestore_count(ctx context.Context, field graphql.CollectedField, obj *deployment.TimeToRestore) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TimeToRestore_count(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Count, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_TimeToRestore_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TimeToRestore", field, false, false, "Int")
-}
-
-func (ec *executionContext) _TimeToRestore_open(ctx context.Context, field graphql.CollectedField, obj *deployment.TimeToRestore) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TimeToRestore_open(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Open, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_TimeToRestore_open(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TimeToRestore", field, false, false, "Int")
-}
-
-func (ec *executionContext) _TimeToRestore_medianSeconds(ctx context.Context, field graphql.CollectedField, obj *deployment.TimeToRestore) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TimeToRestore_medianSeconds(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MedianSeconds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
-			return ec.marshalOLong2ᚖint64(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_TimeToRestore_medianSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TimeToRestore", field, false, false, "Long")
-}
-
-func (ec *executionContext) _TimeToRestore_p90Seconds(ctx context.Context, field graphql.CollectedField, obj *deployment.TimeToRestore) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TimeToRestore_p90Seconds(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.P90Seconds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
-			return ec.marshalOLong2ᚖint64(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_TimeToRestore_p90Seconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TimeToRestore", field, false, false, "Long")
-}
-
-func (ec *executionContext) _TimeToRestore_deployments(ctx context.Context, field graphql.CollectedField, obj *deployment.TimeToRestore) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TimeToRestore_deployments(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.TimeToRestore().Deployments(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Page[*db.Deployment]) graphql.Marshaler {
-			return ec.marshalNDeploymentConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_TimeToRestore_deployments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "TimeToRestore",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeploymentConnection(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_TimeToRestore_deployments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _TimelineEntry_time(ctx context.Context, field graphql.CollectedField, obj *TimelineEntry) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13425,7 +13311,62 @@ func (ec *executionContext) fieldContext_TimelineEntry_step(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _UndeployPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.Result) (ret graphql.Marshaler) {
+func (ec *executionContext) _UnblockVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *catalog.VersionResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnblockVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Version) graphql.Marshaler {
+			return ec.marshalNVersion2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐVersion(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnblockVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnblockVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnblockVersionPayload_changed(ctx context.Context, field graphql.CollectedField, obj *catalog.VersionResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnblockVersionPayload_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnblockVersionPayload_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnblockVersionPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _UndeployPayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -13438,10 +13379,10 @@ func (ec *executionContext) _UndeployPayload_deployment(ctx context.Context, fie
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
-			return ec.marshalNDeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UndeployPayload_deployment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -13455,6 +13396,139 @@ func (ec *executionContext) fieldContext_UndeployPayload_deployment(_ context.Co
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _UndeployPayload_plan(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UndeployPayload_plan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Plan, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Plan) graphql.Marshaler {
+			return ec.marshalOPlan2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlan(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UndeployPayload_plan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UndeployPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Plan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnlockEnvironmentPayload_environment(ctx context.Context, field graphql.CollectedField, obj *catalog.EnvironmentResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlockEnvironmentPayload_environment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Environment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Environment) graphql.Marshaler {
+			return ec.marshalNEnvironment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEnvironment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnlockEnvironmentPayload_environment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnlockEnvironmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Environment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnlockEnvironmentPayload_changed(ctx context.Context, field graphql.CollectedField, obj *catalog.EnvironmentResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlockEnvironmentPayload_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnlockEnvironmentPayload_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnlockEnvironmentPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _UnmetGate_code(ctx context.Context, field graphql.CollectedField, obj *fault.Error) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnmetGate_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v fault.Code) graphql.Marshaler {
+			return ec.marshalNErrorCode2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnmetGate_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnmetGate", field, false, false, "ErrorCode")
+}
+
+func (ec *executionContext) _UnmetGate_message(ctx context.Context, field graphql.CollectedField, obj *fault.Error) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnmetGate_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnmetGate_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnmetGate", field, false, false, "String")
 }
 
 func (ec *executionContext) _UpdateEnvironmentPayload_environment(ctx context.Context, field graphql.CollectedField, obj *catalog.EnvironmentResult) (ret graphql.Marshaler) {
@@ -14636,6 +14710,62 @@ func UnmarshalArchiveServiceInput(ctx context.Context, raw any) (catalog.Archive
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputBlockVersionInput(ctx context.Context, obj any) (catalog.BlockVersion, error) {
+	var it catalog.BlockVersion
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"service", "version", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalBlockVersionInput unmarshals raw into the BlockVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalBlockVersionInput(ctx context.Context, raw any) (catalog.BlockVersion, error) {
+	var out catalog.BlockVersion
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "BlockVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCancelDeploymentInput(ctx context.Context, obj any) (deployment.Cancel, error) {
 	var it deployment.Cancel
 	if obj == nil {
@@ -14773,6 +14903,69 @@ func (ec *executionContext) unmarshalInputCreateEnvironmentInput(ctx context.Con
 func UnmarshalCreateEnvironmentInput(ctx context.Context, raw any) (catalog.CreateEnvironment, error) {
 	var out catalog.CreateEnvironment
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateEnvironmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateHoldInput(ctx context.Context, obj any) (deployment.CreateHold, error) {
+	var it deployment.CreateHold
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"service", "environment", "reason", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateHoldInput unmarshals raw into the CreateHoldInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateHoldInput(ctx context.Context, raw any) (deployment.CreateHold, error) {
+	var out deployment.CreateHold
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateHoldInput", raw, &out)
 	return out, err
 }
 
@@ -15291,6 +15484,87 @@ func UnmarshalEventFilter(ctx context.Context, raw any) (journal.Filter, error) 
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputHoldFilter(ctx context.Context, obj any) (deployment.HoldFilter, error) {
+	var it deployment.HoldFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["released"]; !present {
+		asMap["released"] = false
+	}
+
+	fieldsInOrder := [...]string{"service", "environment", "owner", "labels", "archived", "released"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "labels":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("labels"))
+			data, err := ec.unmarshalOLabels2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Labels = data
+		case "archived":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("archived"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Archived = data
+		case "released":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("released"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Released = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalHoldFilter unmarshals raw into the HoldFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalHoldFilter(ctx context.Context, raw any) (deployment.HoldFilter, error) {
+	var out deployment.HoldFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "HoldFilter", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputImageInput(ctx context.Context, obj any) (catalog.ImageInput, error) {
 	var it catalog.ImageInput
 	if obj == nil {
@@ -15348,6 +15622,55 @@ func (ec *executionContext) unmarshalInputImageInput(ctx context.Context, obj an
 func UnmarshalImageInput(ctx context.Context, raw any) (catalog.ImageInput, error) {
 	var out catalog.ImageInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ImageInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputLockEnvironmentInput(ctx context.Context, obj any) (catalog.LockEnvironment, error) {
+	var it catalog.LockEnvironment
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"environment", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalLockEnvironmentInput unmarshals raw into the LockEnvironmentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalLockEnvironmentInput(ctx context.Context, raw any) (catalog.LockEnvironment, error) {
+	var out catalog.LockEnvironment
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "LockEnvironmentInput", raw, &out)
 	return out, err
 }
 
@@ -15576,6 +15899,111 @@ func (ec *executionContext) unmarshalInputPlacementFilter(ctx context.Context, o
 func UnmarshalPlacementFilter(ctx context.Context, raw any) (deployment.PlacementFilter, error) {
 	var out deployment.PlacementFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "PlacementFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPromoteInput(ctx context.Context, obj any) (deployment.Promote, error) {
+	var it deployment.Promote
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+	if _, present := asMap["preempt"]; !present {
+		asMap["preempt"] = false
+	}
+
+	fieldsInOrder := [...]string{"service", "from", "to", "reason", "dryRun", "preempt", "override", "expectedCurrent", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = data
+		case "preempt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("preempt"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Preempt = data
+		case "override":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("override"))
+			data, err := ec.unmarshalOOverrideInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐOverride(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Override = data
+		case "expectedCurrent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedCurrent"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedCurrent = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPromoteInput unmarshals raw into the PromoteInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPromoteInput(ctx context.Context, raw any) (deployment.Promote, error) {
+	var out deployment.Promote
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PromoteInput", raw, &out)
 	return out, err
 }
 
@@ -15814,11 +16242,14 @@ func (ec *executionContext) unmarshalInputRedeployInput(ctx context.Context, obj
 	if _, present := asMap["configuration"]; !present {
 		asMap["configuration"] = "THEN"
 	}
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
 	if _, present := asMap["preempt"]; !present {
 		asMap["preempt"] = false
 	}
 
-	fieldsInOrder := [...]string{"deployment", "configuration", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
+	fieldsInOrder := [...]string{"deployment", "configuration", "dryRun", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -15839,6 +16270,13 @@ func (ec *executionContext) unmarshalInputRedeployInput(ctx context.Context, obj
 				return it, err
 			}
 			it.Configuration = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = data
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -16035,6 +16473,55 @@ func UnmarshalRegisterVersionInput(ctx context.Context, raw any) (catalog.Regist
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputReleaseHoldInput(ctx context.Context, obj any) (deployment.ReleaseHold, error) {
+	var it deployment.ReleaseHold
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"hold", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "hold":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hold"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hold = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalReleaseHoldInput unmarshals raw into the ReleaseHoldInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReleaseHoldInput(ctx context.Context, raw any) (deployment.ReleaseHold, error) {
+	var out deployment.ReleaseHold
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReleaseHoldInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputReportCheckInput(ctx context.Context, obj any) (catalog.ReportCheck, error) {
 	var it catalog.ReportCheck
 	if obj == nil {
@@ -16193,11 +16680,17 @@ func (ec *executionContext) unmarshalInputRollbackInput(ctx context.Context, obj
 		asMap[k] = v
 	}
 
+	if _, present := asMap["hold"]; !present {
+		asMap["hold"] = true
+	}
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
 	if _, present := asMap["preempt"]; !present {
 		asMap["preempt"] = false
 	}
 
-	fieldsInOrder := [...]string{"service", "environment", "to", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
+	fieldsInOrder := [...]string{"service", "environment", "to", "hold", "dryRun", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -16225,6 +16718,20 @@ func (ec *executionContext) unmarshalInputRollbackInput(ctx context.Context, obj
 				return it, err
 			}
 			it.To = data
+		case "hold":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hold"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hold = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = data
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -16327,69 +16834,6 @@ func (ec *executionContext) unmarshalInputRuleFilter(ctx context.Context, obj an
 func UnmarshalRuleFilter(ctx context.Context, raw any) (deployment.RuleFilter, error) {
 	var out deployment.RuleFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RuleFilter", raw, &out)
-	return out, err
-}
-
-func (ec *executionContext) unmarshalInputScope(ctx context.Context, obj any) (deployment.Scope, error) {
-	var it deployment.Scope
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	fieldsInOrder := [...]string{"tier", "environment", "owner", "service"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "tier":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tier"))
-			data, err := ec.unmarshalOTier2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋenvironmentᚐTier(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Tier = data
-		case "environment":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
-			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Environment = data
-		case "owner":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Owner = data
-		case "service":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
-			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Service = data
-		}
-	}
-	return it, nil
-}
-
-// UnmarshalScope unmarshals raw into the Scope input type, using the
-// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
-// object that was not passed as a field argument.
-//
-// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
-// and the returned error says so.
-func UnmarshalScope(ctx context.Context, raw any) (deployment.Scope, error) {
-	var out deployment.Scope
-	err := graphql.UnmarshalNamedInputFromContext(ctx, "Scope", raw, &out)
 	return out, err
 }
 
@@ -16698,6 +17142,62 @@ func UnmarshalTimeRange(ctx context.Context, raw any) (deployment.TimeRange, err
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUnblockVersionInput(ctx context.Context, obj any) (catalog.UnblockVersion, error) {
+	var it catalog.UnblockVersion
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"service", "version", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUnblockVersionInput unmarshals raw into the UnblockVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUnblockVersionInput(ctx context.Context, raw any) (catalog.UnblockVersion, error) {
+	var out catalog.UnblockVersion
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnblockVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUndeployInput(ctx context.Context, obj any) (deployment.Undeploy, error) {
 	var it deployment.Undeploy
 	if obj == nil {
@@ -16709,11 +17209,14 @@ func (ec *executionContext) unmarshalInputUndeployInput(ctx context.Context, obj
 		asMap[k] = v
 	}
 
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
 	if _, present := asMap["preempt"]; !present {
 		asMap["preempt"] = false
 	}
 
-	fieldsInOrder := [...]string{"service", "environment", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
+	fieldsInOrder := [...]string{"service", "environment", "dryRun", "reason", "preempt", "override", "expectedCurrent", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -16734,6 +17237,13 @@ func (ec *executionContext) unmarshalInputUndeployInput(ctx context.Context, obj
 				return it, err
 			}
 			it.Environment = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = data
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -16783,6 +17293,55 @@ func (ec *executionContext) unmarshalInputUndeployInput(ctx context.Context, obj
 func UnmarshalUndeployInput(ctx context.Context, raw any) (deployment.Undeploy, error) {
 	var out deployment.Undeploy
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UndeployInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUnlockEnvironmentInput(ctx context.Context, obj any) (catalog.UnlockEnvironment, error) {
+	var it catalog.UnlockEnvironment
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"environment", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUnlockEnvironmentInput unmarshals raw into the UnlockEnvironmentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUnlockEnvironmentInput(ctx context.Context, raw any) (catalog.UnlockEnvironment, error) {
+	var out catalog.UnlockEnvironment
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnlockEnvironmentInput", raw, &out)
 	return out, err
 }
 
@@ -17053,6 +17612,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Placement(ctx, sel, obj)
+	case db.Hold:
+		return ec._Hold(ctx, sel, &obj)
+	case *db.Hold:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Hold(ctx, sel, obj)
 	case db.Event:
 		return ec._Event(ctx, sel, &obj)
 	case *db.Event:
@@ -17232,6 +17798,44 @@ func (ec *executionContext) _ArchiveServicePayload(ctx context.Context, sel ast.
 	return out
 }
 
+var blockVersionPayloadImplementors = []string{"BlockVersionPayload"}
+
+func (ec *executionContext) _BlockVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *catalog.VersionResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, blockVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BlockVersionPayload")
+		case "version":
+			out.Values[i] = ec._BlockVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "changed":
+			out.Values[i] = ec._BlockVersionPayload_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var canRollbackImplementors = []string{"CanRollback"}
 
 func (ec *executionContext) _CanRollback(ctx context.Context, sel ast.SelectionSet, obj *deployment.CanRollback) graphql.Marshaler {
@@ -17291,55 +17895,6 @@ func (ec *executionContext) _CancelDeploymentPayload(ctx context.Context, sel as
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var changeFailureRateImplementors = []string{"ChangeFailureRate"}
-
-func (ec *executionContext) _ChangeFailureRate(ctx context.Context, sel ast.SelectionSet, obj *deployment.ChangeFailureRate) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, changeFailureRateImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("ChangeFailureRate")
-		case "changes":
-			out.Values[i] = ec._ChangeFailureRate_changes(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "failures":
-			out.Values[i] = ec._ChangeFailureRate_failures(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "rate":
-			out.Values[i] = ec._ChangeFailureRate_rate(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "deployments":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._ChangeFailureRate_deployments(ctx, field, obj)
-				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -17523,6 +18078,39 @@ func (ec *executionContext) _CreateEnvironmentPayload(ctx context.Context, sel a
 			out.Values[i] = graphql.MarshalString("CreateEnvironmentPayload")
 		case "environment":
 			out.Values[i] = ec._CreateEnvironmentPayload_environment(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createHoldPayloadImplementors = []string{"CreateHoldPayload"}
+
+func (ec *executionContext) _CreateHoldPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.CreateHoldResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createHoldPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateHoldPayload")
+		case "hold":
+			out.Values[i] = ec._CreateHoldPayload_hold(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -17807,64 +18395,6 @@ func (ec *executionContext) _DeleteRulePayload(ctx context.Context, sel ast.Sele
 			}
 		case "changed":
 			out.Values[i] = ec._DeleteRulePayload_changed(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var deliveryMetricsImplementors = []string{"DeliveryMetrics"}
-
-func (ec *executionContext) _DeliveryMetrics(ctx context.Context, sel ast.SelectionSet, obj *deployment.DeliveryMetrics) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deliveryMetricsImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("DeliveryMetrics")
-		case "from":
-			out.Values[i] = ec._DeliveryMetrics_from(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "to":
-			out.Values[i] = ec._DeliveryMetrics_to(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "deploymentFrequency":
-			out.Values[i] = ec._DeliveryMetrics_deploymentFrequency(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "leadTime":
-			out.Values[i] = ec._DeliveryMetrics_leadTime(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "changeFailureRate":
-			out.Values[i] = ec._DeliveryMetrics_changeFailureRate(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "timeToRestore":
-			out.Values[i] = ec._DeliveryMetrics_timeToRestore(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -18248,50 +18778,6 @@ func (ec *executionContext) _DeploymentEdge(ctx context.Context, sel ast.Selecti
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var deploymentFrequencyImplementors = []string{"DeploymentFrequency"}
-
-func (ec *executionContext) _DeploymentFrequency(ctx context.Context, sel ast.SelectionSet, obj *deployment.DeploymentFrequency) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deploymentFrequencyImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("DeploymentFrequency")
-		case "count":
-			out.Values[i] = ec._DeploymentFrequency_count(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "perDay":
-			out.Values[i] = ec._DeploymentFrequency_perDay(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "deployments":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._DeploymentFrequency_deployments(ctx, field, obj)
-				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -18887,6 +19373,181 @@ func (ec *executionContext) _EventNotice(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var holdImplementors = []string{"Hold", "Node"}
+
+func (ec *executionContext) _Hold(ctx context.Context, sel ast.SelectionSet, obj *db.Hold) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, holdImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Hold")
+		case "id":
+			out.Values[i] = ec._Hold_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "service":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Hold_service(ctx, field, obj)
+				})
+		case "environment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Hold_environment(ctx, field, obj)
+				})
+		case "reason":
+			out.Values[i] = ec._Hold_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "actor":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Hold_actor(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._Hold_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deployment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Hold_deployment(ctx, field, obj)
+				})
+		case "releasedAt":
+			out.Values[i] = ec._Hold_releasedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "releasedBy":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Hold_releasedBy(ctx, field, obj)
+				})
+		case "releaseReason":
+			out.Values[i] = ec._Hold_releaseReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var holdConnectionImplementors = []string{"HoldConnection"}
+
+func (ec *executionContext) _HoldConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Page[*db.Hold]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, holdConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HoldConnection")
+		case "edges":
+			out.Values[i] = ec._HoldConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._HoldConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._HoldConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "position":
+			out.Values[i] = ec._HoldConnection_position(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._HoldConnection_totalCount(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var holdEdgeImplementors = []string{"HoldEdge"}
+
+func (ec *executionContext) _HoldEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*db.Hold]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, holdEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HoldEdge")
+		case "cursor":
+			out.Values[i] = ec._HoldEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._HoldEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var imageImplementors = []string{"Image"}
 
 func (ec *executionContext) _Image(ctx context.Context, sel ast.SelectionSet, obj *db.Image) graphql.Marshaler {
@@ -18913,56 +19574,6 @@ func (ec *executionContext) _Image(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var journeyStayImplementors = []string{"JourneyStay"}
-
-func (ec *executionContext) _JourneyStay(ctx context.Context, sel ast.SelectionSet, obj *deployment.JourneyStay) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, journeyStayImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("JourneyStay")
-		case "since":
-			out.Values[i] = ec._JourneyStay_since(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "until":
-			out.Values[i] = ec._JourneyStay_until(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "deployment":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._JourneyStay_deployment(ctx, field, obj)
-				})
-		case "endedBy":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, false,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._JourneyStay_endedBy(ctx, field, obj)
-				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -19016,21 +19627,6 @@ func (ec *executionContext) _JourneyStop(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "stays":
-			out.Values[i] = ec._JourneyStop_stays(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "soakSeconds":
-			out.Values[i] = ec._JourneyStop_soakSeconds(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "verdict":
-			out.Values[i] = ec._JourneyStop_verdict(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
 		case "deployments":
 			out.Values[i] = ec._JourneyStop_deployments(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -19058,38 +19654,27 @@ func (ec *executionContext) _JourneyStop(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
-var leadTimeImplementors = []string{"LeadTime"}
+var lockEnvironmentPayloadImplementors = []string{"LockEnvironmentPayload"}
 
-func (ec *executionContext) _LeadTime(ctx context.Context, sel ast.SelectionSet, obj *deployment.LeadTime) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, leadTimeImplementors)
+func (ec *executionContext) _LockEnvironmentPayload(ctx context.Context, sel ast.SelectionSet, obj *catalog.EnvironmentResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lockEnvironmentPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
 	deferred := graphql.NewDeferredGroup(ctx)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
-			out.Values[i] = graphql.MarshalString("LeadTime")
-		case "count":
-			out.Values[i] = ec._LeadTime_count(ctx, field, obj)
+			out.Values[i] = graphql.MarshalString("LockEnvironmentPayload")
+		case "environment":
+			out.Values[i] = ec._LockEnvironmentPayload_environment(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
-		case "medianSeconds":
-			out.Values[i] = ec._LeadTime_medianSeconds(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+		case "changed":
+			out.Values[i] = ec._LockEnvironmentPayload_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-		case "p90Seconds":
-			out.Values[i] = ec._LeadTime_p90Seconds(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "deployments":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._LeadTime_deployments(ctx, field, obj)
-				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -19582,6 +20167,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "promote":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_promote(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "redeploy":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_redeploy(ctx, field)
@@ -19627,6 +20219,48 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteRule":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteRule(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createHold":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createHold(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "releaseHold":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_releaseHold(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lockEnvironment":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_lockEnvironment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unlockEnvironment":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_unlockEnvironment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "blockVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_blockVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unblockVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_unblockVersion(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -19898,6 +20532,12 @@ func (ec *executionContext) _Placement(ctx context.Context, sel ast.SelectionSet
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Placement_pendingConfiguration(ctx, field, obj)
 				})
+		case "hold":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Placement_hold(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -20073,7 +20713,7 @@ func (ec *executionContext) _Plan(ctx context.Context, sel ast.SelectionSet, obj
 			out.Values[i] = graphql.MarshalString("Plan")
 		case "digest":
 			out.Values[i] = ec._Plan_digest(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "objects":
@@ -20088,10 +20728,58 @@ func (ec *executionContext) _Plan(ctx context.Context, sel ast.SelectionSet, obj
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Plan_configuration(ctx, field, obj)
 				})
+		case "current":
+			out.Values[i] = ec._Plan_current(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "unchanged":
 			out.Values[i] = ec._Plan_unchanged(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unmet":
+			out.Values[i] = ec._Plan_unmet(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var promotePayloadImplementors = []string{"PromotePayload"}
+
+func (ec *executionContext) _PromotePayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.DeployResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, promotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PromotePayload")
+		case "deployment":
+			out.Values[i] = ec._PromotePayload_deployment(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "plan":
+			out.Values[i] = ec._PromotePayload_plan(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -20233,18 +20921,6 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_matrix(ctx, field)
 				})
-		case "changes":
-			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._Query_changes(ctx, field)
-				})
-		case "deliveryMetrics":
-			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._Query_deliveryMetrics(ctx, field)
-				})
 		case "rules":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, true,
@@ -20262,6 +20938,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_evaluateRules(ctx, field)
+				})
+		case "holds":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_holds(ctx, field)
 				})
 		case "events":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
@@ -20346,7 +21028,7 @@ func (ec *executionContext) _RecordDeploymentPayload(ctx context.Context, sel as
 
 var redeployPayloadImplementors = []string{"RedeployPayload"}
 
-func (ec *executionContext) _RedeployPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.Result) graphql.Marshaler {
+func (ec *executionContext) _RedeployPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.DeployResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, redeployPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -20357,7 +21039,12 @@ func (ec *executionContext) _RedeployPayload(ctx context.Context, sel ast.Select
 			out.Values[i] = graphql.MarshalString("RedeployPayload")
 		case "deployment":
 			out.Values[i] = ec._RedeployPayload_deployment(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "plan":
+			out.Values[i] = ec._RedeployPayload_plan(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -20405,6 +21092,49 @@ func (ec *executionContext) _RegisterVersionPayload(ctx context.Context, sel ast
 			}
 		case "decisions":
 			out.Values[i] = ec._RegisterVersionPayload_decisions(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var releaseHoldPayloadImplementors = []string{"ReleaseHoldPayload"}
+
+func (ec *executionContext) _ReleaseHoldPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.ReleaseHoldResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, releaseHoldPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReleaseHoldPayload")
+		case "hold":
+			out.Values[i] = ec._ReleaseHoldPayload_hold(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "changed":
+			out.Values[i] = ec._ReleaseHoldPayload_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "decisions":
+			out.Values[i] = ec._ReleaseHoldPayload_decisions(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -20498,7 +21228,7 @@ func (ec *executionContext) _ResolveStepPayload(ctx context.Context, sel ast.Sel
 
 var rollbackPayloadImplementors = []string{"RollbackPayload"}
 
-func (ec *executionContext) _RollbackPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.Result) graphql.Marshaler {
+func (ec *executionContext) _RollbackPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.RollbackResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, rollbackPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -20509,7 +21239,17 @@ func (ec *executionContext) _RollbackPayload(ctx context.Context, sel ast.Select
 			out.Values[i] = graphql.MarshalString("RollbackPayload")
 		case "deployment":
 			out.Values[i] = ec._RollbackPayload_deployment(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "plan":
+			out.Values[i] = ec._RollbackPayload_plan(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "hold":
+			out.Values[i] = ec._RollbackPayload_hold(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -20752,180 +21492,6 @@ func (ec *executionContext) _RuleEvaluation(ctx context.Context, sel ast.Selecti
 			}
 		case "reasons":
 			out.Values[i] = ec._RuleEvaluation_reasons(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var scopeChangeImplementors = []string{"ScopeChange"}
-
-func (ec *executionContext) _ScopeChange(ctx context.Context, sel ast.SelectionSet, obj *deployment.ScopeChange) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, scopeChangeImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("ScopeChange")
-		case "kind":
-			out.Values[i] = ec._ScopeChange_kind(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "type":
-			out.Values[i] = ec._ScopeChange_type(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "time":
-			out.Values[i] = ec._ScopeChange_time(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "message":
-			out.Values[i] = ec._ScopeChange_message(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "actor":
-			out.Values[i] = ec._ScopeChange_actor(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "service":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, false,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._ScopeChange_service(ctx, field, obj)
-				})
-		case "environment":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, false,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._ScopeChange_environment(ctx, field, obj)
-				})
-		case "subject":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, false,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._ScopeChange_subject(ctx, field, obj)
-				})
-		case "event":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, false,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._ScopeChange_event(ctx, field, obj)
-				})
-		case "drift":
-			out.Values[i] = ec._ScopeChange_drift(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var scopeChangeConnectionImplementors = []string{"ScopeChangeConnection"}
-
-func (ec *executionContext) _ScopeChangeConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Page[*deployment.ScopeChange]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, scopeChangeConnectionImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("ScopeChangeConnection")
-		case "edges":
-			out.Values[i] = ec._ScopeChangeConnection_edges(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "nodes":
-			out.Values[i] = ec._ScopeChangeConnection_nodes(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "pageInfo":
-			out.Values[i] = ec._ScopeChangeConnection_pageInfo(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "position":
-			out.Values[i] = ec._ScopeChangeConnection_position(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "totalCount":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._ScopeChangeConnection_totalCount(ctx, field, obj)
-				})
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
-var scopeChangeEdgeImplementors = []string{"ScopeChangeEdge"}
-
-func (ec *executionContext) _ScopeChangeEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*deployment.ScopeChange]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, scopeChangeEdgeImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("ScopeChangeEdge")
-		case "cursor":
-			out.Values[i] = ec._ScopeChangeEdge_cursor(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "node":
-			out.Values[i] = ec._ScopeChangeEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21446,60 +22012,6 @@ func (ec *executionContext) _Target(ctx context.Context, sel ast.SelectionSet, o
 	return out
 }
 
-var timeToRestoreImplementors = []string{"TimeToRestore"}
-
-func (ec *executionContext) _TimeToRestore(ctx context.Context, sel ast.SelectionSet, obj *deployment.TimeToRestore) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, timeToRestoreImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("TimeToRestore")
-		case "count":
-			out.Values[i] = ec._TimeToRestore_count(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "open":
-			out.Values[i] = ec._TimeToRestore_open(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "medianSeconds":
-			out.Values[i] = ec._TimeToRestore_medianSeconds(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "p90Seconds":
-			out.Values[i] = ec._TimeToRestore_p90Seconds(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "deployments":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._TimeToRestore_deployments(ctx, field, obj)
-				})
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
 var timelineEntryImplementors = []string{"TimelineEntry"}
 
 func (ec *executionContext) _TimelineEntry(ctx context.Context, sel ast.SelectionSet, obj *TimelineEntry) graphql.Marshaler {
@@ -21553,9 +22065,47 @@ func (ec *executionContext) _TimelineEntry(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var unblockVersionPayloadImplementors = []string{"UnblockVersionPayload"}
+
+func (ec *executionContext) _UnblockVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *catalog.VersionResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unblockVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnblockVersionPayload")
+		case "version":
+			out.Values[i] = ec._UnblockVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "changed":
+			out.Values[i] = ec._UnblockVersionPayload_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var undeployPayloadImplementors = []string{"UndeployPayload"}
 
-func (ec *executionContext) _UndeployPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.Result) graphql.Marshaler {
+func (ec *executionContext) _UndeployPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.DeployResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, undeployPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -21566,6 +22116,87 @@ func (ec *executionContext) _UndeployPayload(ctx context.Context, sel ast.Select
 			out.Values[i] = graphql.MarshalString("UndeployPayload")
 		case "deployment":
 			out.Values[i] = ec._UndeployPayload_deployment(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "plan":
+			out.Values[i] = ec._UndeployPayload_plan(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var unlockEnvironmentPayloadImplementors = []string{"UnlockEnvironmentPayload"}
+
+func (ec *executionContext) _UnlockEnvironmentPayload(ctx context.Context, sel ast.SelectionSet, obj *catalog.EnvironmentResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unlockEnvironmentPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnlockEnvironmentPayload")
+		case "environment":
+			out.Values[i] = ec._UnlockEnvironmentPayload_environment(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "changed":
+			out.Values[i] = ec._UnlockEnvironmentPayload_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var unmetGateImplementors = []string{"UnmetGate"}
+
+func (ec *executionContext) _UnmetGate(ctx context.Context, sel ast.SelectionSet, obj *fault.Error) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unmetGateImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnmetGate")
+		case "code":
+			out.Values[i] = ec._UnmetGate_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._UnmetGate_message(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -22041,6 +22672,19 @@ func (ec *executionContext) marshalNArchiveServicePayload2ᚖgithubᚗcomᚋship
 	return ec._ArchiveServicePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNBlockVersionInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐBlockVersion(ctx context.Context, v any) (catalog.BlockVersion, error) {
+	res, err := ec.unmarshalInputBlockVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNBlockVersionPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐVersionResult(ctx context.Context, sel ast.SelectionSet, v *catalog.VersionResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "BlockVersionPayload!")
+		return graphql.Null
+	}
+	return ec._BlockVersionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCanRollback2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐCanRollback(ctx context.Context, sel ast.SelectionSet, v *deployment.CanRollback) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "CanRollback!")
@@ -22060,14 +22704,6 @@ func (ec *executionContext) marshalNCancelDeploymentPayload2ᚖgithubᚗcomᚋsh
 		return graphql.Null
 	}
 	return ec._CancelDeploymentPayload(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNChangeFailureRate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐChangeFailureRate(ctx context.Context, sel ast.SelectionSet, v *deployment.ChangeFailureRate) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ChangeFailureRate!")
-		return graphql.Null
-	}
-	return ec._ChangeFailureRate(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNCheck2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐCheckᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Check) graphql.Marshaler {
@@ -22143,6 +22779,19 @@ func (ec *executionContext) marshalNCreateEnvironmentPayload2ᚖgithubᚗcomᚋs
 		return graphql.Null
 	}
 	return ec._CreateEnvironmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateHoldInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐCreateHold(ctx context.Context, v any) (deployment.CreateHold, error) {
+	res, err := ec.unmarshalInputCreateHoldInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateHoldPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐCreateHoldResult(ctx context.Context, sel ast.SelectionSet, v *deployment.CreateHoldResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CreateHoldPayload!")
+		return graphql.Null
+	}
+	return ec._CreateHoldPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCreateServiceInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐCreateService(ctx context.Context, v any) (catalog.CreateService, error) {
@@ -22276,14 +22925,6 @@ func (ec *executionContext) marshalNDeleteRulePayload2ᚖgithubᚗcomᚋshiplog�
 	return ec._DeleteRulePayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNDeliveryMetrics2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeliveryMetrics(ctx context.Context, sel ast.SelectionSet, v *deployment.DeliveryMetrics) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeliveryMetrics!")
-		return graphql.Null
-	}
-	return ec._DeliveryMetrics(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNDeployInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeploy(ctx context.Context, v any) (deployment.Deploy, error) {
 	res, err := ec.unmarshalInputDeployInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -22374,14 +23015,6 @@ func (ec *executionContext) marshalNDeploymentEdge2ᚖgithubᚗcomᚋshiplogᚋs
 		return graphql.Null
 	}
 	return ec._DeploymentEdge(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNDeploymentFrequency2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeploymentFrequency(ctx context.Context, sel ast.SelectionSet, v *deployment.DeploymentFrequency) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeploymentFrequency!")
-		return graphql.Null
-	}
-	return ec._DeploymentFrequency(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeploymentKind2githubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋdeploymentᚐKind(ctx context.Context, v any) (deployment1.Kind, error) {
@@ -22562,6 +23195,21 @@ func (ec *executionContext) marshalNEnvironmentEdge2ᚖgithubᚗcomᚋshiplogᚋ
 	return ec._EnvironmentEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNErrorCode2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐCode(ctx context.Context, v any) (fault.Code, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := fault.Code(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNErrorCode2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐCode(ctx context.Context, sel ast.SelectionSet, v fault.Code) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ErrorCode!")
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNEvent2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Event) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -22626,6 +23274,62 @@ func (ec *executionContext) marshalNEventNotice2ᚖgithubᚗcomᚋshiplogᚋship
 	return ec._EventNotice(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNHold2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHoldᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Hold) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx context.Context, sel ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Hold!")
+		return graphql.Null
+	}
+	return ec._Hold(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHoldConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx context.Context, sel ast.SelectionSet, v *page.Page[*db.Hold]) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "HoldConnection!")
+		return graphql.Null
+	}
+	return ec._HoldConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHoldEdge2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*db.Hold]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHoldEdge2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHoldEdge2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*db.Hold]) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "HoldEdge!")
+		return graphql.Null
+	}
+	return ec._HoldEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNImage2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐImageᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Image) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -22673,30 +23377,6 @@ func (ec *executionContext) marshalNJSON2interface(ctx context.Context, sel ast.
 	return res
 }
 
-func (ec *executionContext) marshalNJourneyStay2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐJourneyStayᚄ(ctx context.Context, sel ast.SelectionSet, v []*deployment.JourneyStay) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNJourneyStay2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐJourneyStay(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNJourneyStay2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐJourneyStay(ctx context.Context, sel ast.SelectionSet, v *deployment.JourneyStay) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "JourneyStay!")
-		return graphql.Null
-	}
-	return ec._JourneyStay(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNJourneyStop2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐJourneyStopᚄ(ctx context.Context, sel ast.SelectionSet, v []*deployment.JourneyStop) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -22739,12 +23419,17 @@ func (ec *executionContext) marshalNLabels2map(ctx context.Context, sel ast.Sele
 	return res
 }
 
-func (ec *executionContext) marshalNLeadTime2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐLeadTime(ctx context.Context, sel ast.SelectionSet, v *deployment.LeadTime) graphql.Marshaler {
+func (ec *executionContext) unmarshalNLockEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐLockEnvironment(ctx context.Context, v any) (catalog.LockEnvironment, error) {
+	res, err := ec.unmarshalInputLockEnvironmentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLockEnvironmentPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐEnvironmentResult(ctx context.Context, sel ast.SelectionSet, v *catalog.EnvironmentResult) graphql.Marshaler {
 	if v == nil {
-		graphql.AddInvalidNullError(ctx, "LeadTime!")
+		graphql.AddInvalidNullError(ctx, "LockEnvironmentPayload!")
 		return graphql.Null
 	}
-	return ec._LeadTime(ctx, sel, v)
+	return ec._LockEnvironmentPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNLogBatch2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcontractᚐLogBatch(ctx context.Context, sel ast.SelectionSet, v *contract.LogBatch) graphql.Marshaler {
@@ -23055,6 +23740,19 @@ func (ec *executionContext) marshalNPlacementEdge2ᚖgithubᚗcomᚋshiplogᚋsh
 	return ec._PlacementEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNPromoteInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromote(ctx context.Context, v any) (deployment.Promote, error) {
+	res, err := ec.unmarshalInputPromoteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPromotePayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeployResult(ctx context.Context, sel ast.SelectionSet, v *deployment.DeployResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PromotePayload!")
+		return graphql.Null
+	}
+	return ec._PromotePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNPutRuleInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPutRule(ctx context.Context, v any) (deployment.PutRule, error) {
 	res, err := ec.unmarshalInputPutRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -23086,7 +23784,7 @@ func (ec *executionContext) unmarshalNRedeployInput2githubᚗcomᚋshiplogᚋshi
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRedeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx context.Context, sel ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
+func (ec *executionContext) marshalNRedeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeployResult(ctx context.Context, sel ast.SelectionSet, v *deployment.DeployResult) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RedeployPayload!")
 		return graphql.Null
@@ -23105,6 +23803,19 @@ func (ec *executionContext) marshalNRegisterVersionPayload2ᚖgithubᚗcomᚋshi
 		return graphql.Null
 	}
 	return ec._RegisterVersionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReleaseHoldInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐReleaseHold(ctx context.Context, v any) (deployment.ReleaseHold, error) {
+	res, err := ec.unmarshalInputReleaseHoldInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReleaseHoldPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐReleaseHoldResult(ctx context.Context, sel ast.SelectionSet, v *deployment.ReleaseHoldResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ReleaseHoldPayload!")
+		return graphql.Null
+	}
+	return ec._ReleaseHoldPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNReportCheckInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐReportCheck(ctx context.Context, v any) (catalog.ReportCheck, error) {
@@ -23138,7 +23849,7 @@ func (ec *executionContext) unmarshalNRollbackInput2githubᚗcomᚋshiplogᚋshi
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRollbackPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx context.Context, sel ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
+func (ec *executionContext) marshalNRollbackPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐRollbackResult(ctx context.Context, sel ast.SelectionSet, v *deployment.RollbackResult) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RollbackPayload!")
 		return graphql.Null
@@ -23237,77 +23948,6 @@ func (ec *executionContext) marshalNRuleTrigger2githubᚗcomᚋshiplogᚋshiplog
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "RuleTrigger!")
-	}
-	return res
-}
-
-func (ec *executionContext) marshalNScopeChange2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*deployment.ScopeChange) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNScopeChange2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChange(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNScopeChange2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChange(ctx context.Context, sel ast.SelectionSet, v *deployment.ScopeChange) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ScopeChange!")
-		return graphql.Null
-	}
-	return ec._ScopeChange(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNScopeChangeConnection2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐPage(ctx context.Context, sel ast.SelectionSet, v *page.Page[*deployment.ScopeChange]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ScopeChangeConnection!")
-		return graphql.Null
-	}
-	return ec._ScopeChangeConnection(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNScopeChangeEdge2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*deployment.ScopeChange]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNScopeChangeEdge2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNScopeChangeEdge2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*deployment.ScopeChange]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ScopeChangeEdge!")
-		return graphql.Null
-	}
-	return ec._ScopeChangeEdge(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalNScopeChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKind(ctx context.Context, v any) (deployment.ScopeChangeKind, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := deployment.ScopeChangeKind(tmp)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNScopeChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKind(ctx context.Context, sel ast.SelectionSet, v deployment.ScopeChangeKind) graphql.Marshaler {
-	_ = sel
-	res := graphql.MarshalString(string(v))
-	if res == graphql.Null {
-		graphql.AddInvalidNullFromMarshaler(ctx, "ScopeChangeKind!")
 	}
 	return res
 }
@@ -23515,19 +24155,6 @@ func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel as
 	return res
 }
 
-func (ec *executionContext) unmarshalNTimeRange2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐTimeRange(ctx context.Context, v any) (deployment.TimeRange, error) {
-	res, err := ec.unmarshalInputTimeRange(ctx, v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNTimeToRestore2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐTimeToRestore(ctx context.Context, sel ast.SelectionSet, v *deployment.TimeToRestore) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "TimeToRestore!")
-		return graphql.Null
-	}
-	return ec._TimeToRestore(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNTimelineEntry2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋgraphᚐTimelineEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []*TimelineEntry) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -23552,17 +24179,67 @@ func (ec *executionContext) marshalNTimelineEntry2ᚖgithubᚗcomᚋshiplogᚋsh
 	return ec._TimelineEntry(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNUnblockVersionInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐUnblockVersion(ctx context.Context, v any) (catalog.UnblockVersion, error) {
+	res, err := ec.unmarshalInputUnblockVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUnblockVersionPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐVersionResult(ctx context.Context, sel ast.SelectionSet, v *catalog.VersionResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UnblockVersionPayload!")
+		return graphql.Null
+	}
+	return ec._UnblockVersionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUndeployInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐUndeploy(ctx context.Context, v any) (deployment.Undeploy, error) {
 	res, err := ec.unmarshalInputUndeployInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUndeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐResult(ctx context.Context, sel ast.SelectionSet, v *deployment.Result) graphql.Marshaler {
+func (ec *executionContext) marshalNUndeployPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDeployResult(ctx context.Context, sel ast.SelectionSet, v *deployment.DeployResult) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "UndeployPayload!")
 		return graphql.Null
 	}
 	return ec._UndeployPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUnlockEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐUnlockEnvironment(ctx context.Context, v any) (catalog.UnlockEnvironment, error) {
+	res, err := ec.unmarshalInputUnlockEnvironmentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUnlockEnvironmentPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐEnvironmentResult(ctx context.Context, sel ast.SelectionSet, v *catalog.EnvironmentResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UnlockEnvironmentPayload!")
+		return graphql.Null
+	}
+	return ec._UnlockEnvironmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNUnmetGate2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []*fault.Error) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNUnmetGate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐError(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNUnmetGate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐError(ctx context.Context, sel ast.SelectionSet, v *fault.Error) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UnmetGate!")
+		return graphql.Null
+	}
+	return ec._UnmetGate(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐUpdateEnvironment(ctx context.Context, v any) (catalog.UpdateEnvironment, error) {
@@ -23660,25 +24337,6 @@ func (ec *executionContext) marshalOActor2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋ
 		return graphql.Null
 	}
 	return ec._Actor(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalOCheckResult2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋcheckᚐResult(ctx context.Context, v any) (*check.Result, error) {
-	if v == nil {
-		return nil, nil
-	}
-	tmp, err := graphql.UnmarshalString(v)
-	res := check.Result(tmp)
-	return &res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOCheckResult2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋcheckᚐResult(ctx context.Context, sel ast.SelectionSet, v *check.Result) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	_ = sel
-	_ = ctx
-	res := graphql.MarshalString(string(*v))
-	return res
 }
 
 func (ec *executionContext) marshalOConfiguration2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐConfiguration(ctx context.Context, sel ast.SelectionSet, v *db.Configuration) graphql.Marshaler {
@@ -23966,6 +24624,21 @@ func (ec *executionContext) unmarshalOEventFilter2ᚖgithubᚗcomᚋshiplogᚋsh
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOHold2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐHold(ctx context.Context, sel ast.SelectionSet, v *db.Hold) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Hold(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOHoldFilter2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐHoldFilter(ctx context.Context, v any) (*deployment.HoldFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputHoldFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOImageInput2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐImageInputᚄ(ctx context.Context, v any) ([]*catalog.ImageInput, error) {
 	if v == nil {
 		return nil, nil
@@ -24215,50 +24888,6 @@ func (ec *executionContext) unmarshalORuleFilter2ᚖgithubᚗcomᚋshiplogᚋshi
 	}
 	res, err := ec.unmarshalInputRuleFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) unmarshalOScope2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScope(ctx context.Context, v any) (*deployment.Scope, error) {
-	if v == nil {
-		return nil, nil
-	}
-	res, err := ec.unmarshalInputScope(ctx, v)
-	return &res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) unmarshalOScopeChangeKind2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKindᚄ(ctx context.Context, v any) ([]deployment.ScopeChangeKind, error) {
-	if v == nil {
-		return nil, nil
-	}
-	vSlice := graphql.CoerceList(v)
-	var err error
-	res := make([]deployment.ScopeChangeKind, len(vSlice))
-	for i := range vSlice {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNScopeChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKind(ctx, vSlice[i])
-		if err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
-}
-
-func (ec *executionContext) marshalOScopeChangeKind2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []deployment.ScopeChangeKind) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNScopeChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐScopeChangeKind(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalOService2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐService(ctx context.Context, sel ast.SelectionSet, v *db.Service) graphql.Marshaler {

@@ -42,6 +42,10 @@ type Decision struct {
 	Reasons []schema.Reason `json:"reasons,omitempty"`
 	// deployment that it made
 	DeploymentID *string `json:"deployment_id,omitempty"`
+	// deployment whose success it answers; null for a registration
+	SourceID *string `json:"source_id,omitempty"`
+	// it holds, and was not decided again since
+	Open bool `json:"open,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the DecisionQuery when eager-loading is set.
 	Edges        DecisionEdges `json:"edges"`
@@ -58,9 +62,11 @@ type DecisionEdges struct {
 	Environment *Environment `json:"environment,omitempty"`
 	// Deployment holds the value of the deployment edge.
 	Deployment *Deployment `json:"deployment,omitempty"`
+	// Source holds the value of the source edge.
+	Source *Deployment `json:"source,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [4]bool
+	loadedTypes [5]bool
 }
 
 // RuleOrErr returns the Rule value or an error if the edge
@@ -107,6 +113,17 @@ func (e DecisionEdges) DeploymentOrErr() (*Deployment, error) {
 	return nil, &NotLoadedError{edge: "deployment"}
 }
 
+// SourceOrErr returns the Source value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e DecisionEdges) SourceOrErr() (*Deployment, error) {
+	if e.Source != nil {
+		return e.Source, nil
+	} else if e.loadedTypes[4] {
+		return nil, &NotFoundError{label: deployment.Label}
+	}
+	return nil, &NotLoadedError{edge: "source"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Decision) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
@@ -114,9 +131,11 @@ func (*Decision) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case decision.FieldReasons:
 			values[i] = new([]byte)
+		case decision.FieldOpen:
+			values[i] = new(sql.NullBool)
 		case decision.FieldRuleRevision:
 			values[i] = new(sql.NullInt64)
-		case decision.FieldID, decision.FieldRuleID, decision.FieldEventID, decision.FieldVersionID, decision.FieldEnvironmentID, decision.FieldEffect, decision.FieldDeploymentID:
+		case decision.FieldID, decision.FieldRuleID, decision.FieldEventID, decision.FieldVersionID, decision.FieldEnvironmentID, decision.FieldEffect, decision.FieldDeploymentID, decision.FieldSourceID:
 			values[i] = new(sql.NullString)
 		case decision.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -198,6 +217,19 @@ func (_m *Decision) assignValues(columns []string, values []any) error {
 				_m.DeploymentID = new(string)
 				*_m.DeploymentID = value.String
 			}
+		case decision.FieldSourceID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field source_id", values[i])
+			} else if value.Valid {
+				_m.SourceID = new(string)
+				*_m.SourceID = value.String
+			}
+		case decision.FieldOpen:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field open", values[i])
+			} else if value.Valid {
+				_m.Open = value.Bool
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -229,6 +261,11 @@ func (_m *Decision) QueryEnvironment() *EnvironmentQuery {
 // QueryDeployment queries the "deployment" edge of the Decision entity.
 func (_m *Decision) QueryDeployment() *DeploymentQuery {
 	return NewDecisionClient(_m.config).QueryDeployment(_m)
+}
+
+// QuerySource queries the "source" edge of the Decision entity.
+func (_m *Decision) QuerySource() *DeploymentQuery {
+	return NewDecisionClient(_m.config).QuerySource(_m)
 }
 
 // Update returns a builder for updating this Decision.
@@ -282,6 +319,14 @@ func (_m *Decision) String() string {
 		builder.WriteString("deployment_id=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	if v := _m.SourceID; v != nil {
+		builder.WriteString("source_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("open=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Open))
 	builder.WriteByte(')')
 	return builder.String()
 }

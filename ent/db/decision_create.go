@@ -90,6 +90,34 @@ func (_c *DecisionCreate) SetNillableDeploymentID(v *string) *DecisionCreate {
 	return _c
 }
 
+// SetSourceID sets the "source_id" field.
+func (_c *DecisionCreate) SetSourceID(v string) *DecisionCreate {
+	_c.mutation.SetSourceID(v)
+	return _c
+}
+
+// SetNillableSourceID sets the "source_id" field if the given value is not nil.
+func (_c *DecisionCreate) SetNillableSourceID(v *string) *DecisionCreate {
+	if v != nil {
+		_c.SetSourceID(*v)
+	}
+	return _c
+}
+
+// SetOpen sets the "open" field.
+func (_c *DecisionCreate) SetOpen(v bool) *DecisionCreate {
+	_c.mutation.SetOpen(v)
+	return _c
+}
+
+// SetNillableOpen sets the "open" field if the given value is not nil.
+func (_c *DecisionCreate) SetNillableOpen(v *bool) *DecisionCreate {
+	if v != nil {
+		_c.SetOpen(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *DecisionCreate) SetID(v string) *DecisionCreate {
 	_c.mutation.SetID(v)
@@ -116,6 +144,11 @@ func (_c *DecisionCreate) SetDeployment(v *Deployment) *DecisionCreate {
 	return _c.SetDeploymentID(v.ID)
 }
 
+// SetSource sets the "source" edge to the Deployment entity.
+func (_c *DecisionCreate) SetSource(v *Deployment) *DecisionCreate {
+	return _c.SetSourceID(v.ID)
+}
+
 // Mutation returns the DecisionMutation object of the builder.
 func (_c *DecisionCreate) Mutation() *DecisionMutation {
 	return _c.mutation
@@ -123,6 +156,7 @@ func (_c *DecisionCreate) Mutation() *DecisionMutation {
 
 // Save creates the Decision in the database.
 func (_c *DecisionCreate) Save(ctx context.Context) (*Decision, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -145,6 +179,14 @@ func (_c *DecisionCreate) Exec(ctx context.Context) error {
 func (_c *DecisionCreate) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
 		panic(err)
+	}
+}
+
+// defaults sets the default values of the builder before save.
+func (_c *DecisionCreate) defaults() {
+	if _, ok := _c.mutation.Open(); !ok {
+		v := decision.DefaultOpen
+		_c.mutation.SetOpen(v)
 	}
 }
 
@@ -178,6 +220,9 @@ func (_c *DecisionCreate) check() error {
 	}
 	if _, ok := _c.mutation.Reasons(); !ok {
 		return &ValidationError{Name: "reasons", err: errors.New(`db: missing required field "Decision.reasons"`)}
+	}
+	if _, ok := _c.mutation.Open(); !ok {
+		return &ValidationError{Name: "open", err: errors.New(`db: missing required field "Decision.open"`)}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := decision.IDValidator(v); err != nil {
@@ -249,6 +294,10 @@ func (_c *DecisionCreate) createSpec() (*Decision, *sqlgraph.CreateSpec) {
 		_spec.SetField(decision.FieldReasons, field.TypeJSON, value)
 		_node.Reasons = value
 	}
+	if value, ok := _c.mutation.Open(); ok {
+		_spec.SetField(decision.FieldOpen, field.TypeBool, value)
+		_node.Open = value
+	}
 	if nodes := _c.mutation.RuleIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.M2O,
@@ -317,6 +366,23 @@ func (_c *DecisionCreate) createSpec() (*Decision, *sqlgraph.CreateSpec) {
 		_node.DeploymentID = &nodes[0]
 		_spec.Edges = append(_spec.Edges, edge)
 	}
+	if nodes := _c.mutation.SourceIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   decision.SourceTable,
+			Columns: []string{decision.SourceColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(deployment.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.SourceID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
 	return _node, _spec
 }
 
@@ -369,6 +435,18 @@ type (
 	}
 )
 
+// SetOpen sets the "open" field.
+func (u *DecisionUpsert) SetOpen(v bool) *DecisionUpsert {
+	u.Set(decision.FieldOpen, v)
+	return u
+}
+
+// UpdateOpen sets the "open" field to the value that was provided on create.
+func (u *DecisionUpsert) UpdateOpen() *DecisionUpsert {
+	u.SetExcluded(decision.FieldOpen)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
@@ -413,6 +491,9 @@ func (u *DecisionUpsertOne) UpdateNewValues() *DecisionUpsertOne {
 		if _, exists := u.create.mutation.DeploymentID(); exists {
 			s.SetIgnore(decision.FieldDeploymentID)
 		}
+		if _, exists := u.create.mutation.SourceID(); exists {
+			s.SetIgnore(decision.FieldSourceID)
+		}
 	}))
 	return u
 }
@@ -442,6 +523,20 @@ func (u *DecisionUpsertOne) Update(set func(*DecisionUpsert)) *DecisionUpsertOne
 		set(&DecisionUpsert{UpdateSet: update})
 	}))
 	return u
+}
+
+// SetOpen sets the "open" field.
+func (u *DecisionUpsertOne) SetOpen(v bool) *DecisionUpsertOne {
+	return u.Update(func(s *DecisionUpsert) {
+		s.SetOpen(v)
+	})
+}
+
+// UpdateOpen sets the "open" field to the value that was provided on create.
+func (u *DecisionUpsertOne) UpdateOpen() *DecisionUpsertOne {
+	return u.Update(func(s *DecisionUpsert) {
+		s.UpdateOpen()
+	})
 }
 
 // Exec executes the query.
@@ -501,6 +596,7 @@ func (_c *DecisionCreateBulk) Save(ctx context.Context) ([]*Decision, error) {
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*DecisionMutation)
 				if !ok {
@@ -653,6 +749,9 @@ func (u *DecisionUpsertBulk) UpdateNewValues() *DecisionUpsertBulk {
 			if _, exists := b.mutation.DeploymentID(); exists {
 				s.SetIgnore(decision.FieldDeploymentID)
 			}
+			if _, exists := b.mutation.SourceID(); exists {
+				s.SetIgnore(decision.FieldSourceID)
+			}
 		}
 	}))
 	return u
@@ -683,6 +782,20 @@ func (u *DecisionUpsertBulk) Update(set func(*DecisionUpsert)) *DecisionUpsertBu
 		set(&DecisionUpsert{UpdateSet: update})
 	}))
 	return u
+}
+
+// SetOpen sets the "open" field.
+func (u *DecisionUpsertBulk) SetOpen(v bool) *DecisionUpsertBulk {
+	return u.Update(func(s *DecisionUpsert) {
+		s.SetOpen(v)
+	})
+}
+
+// UpdateOpen sets the "open" field to the value that was provided on create.
+func (u *DecisionUpsertBulk) UpdateOpen() *DecisionUpsertBulk {
+	return u.Update(func(s *DecisionUpsert) {
+		s.UpdateOpen()
+	})
 }
 
 // Exec executes the query.

@@ -31,6 +31,7 @@ type DecisionQuery struct {
 	withVersion     *VersionQuery
 	withEnvironment *EnvironmentQuery
 	withDeployment  *DeploymentQuery
+	withSource      *DeploymentQuery
 	modifiers       []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -149,6 +150,28 @@ func (_q *DecisionQuery) QueryDeployment() *DeploymentQuery {
 			sqlgraph.From(decision.Table, decision.FieldID, selector),
 			sqlgraph.To(deployment.Table, deployment.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, false, decision.DeploymentTable, decision.DeploymentColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySource chains the current query on the "source" edge.
+func (_q *DecisionQuery) QuerySource() *DeploymentQuery {
+	query := (&DeploymentClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(decision.Table, decision.FieldID, selector),
+			sqlgraph.To(deployment.Table, deployment.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, decision.SourceTable, decision.SourceColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -352,6 +375,7 @@ func (_q *DecisionQuery) Clone() *DecisionQuery {
 		withVersion:     _q.withVersion.Clone(),
 		withEnvironment: _q.withEnvironment.Clone(),
 		withDeployment:  _q.withDeployment.Clone(),
+		withSource:      _q.withSource.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -400,6 +424,17 @@ func (_q *DecisionQuery) WithDeployment(opts ...func(*DeploymentQuery)) *Decisio
 		opt(query)
 	}
 	_q.withDeployment = query
+	return _q
+}
+
+// WithSource tells the query-builder to eager-load the nodes that are connected to
+// the "source" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *DecisionQuery) WithSource(opts ...func(*DeploymentQuery)) *DecisionQuery {
+	query := (&DeploymentClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSource = query
 	return _q
 }
 
@@ -481,11 +516,12 @@ func (_q *DecisionQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Dec
 	var (
 		nodes       = []*Decision{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
 			_q.withRule != nil,
 			_q.withVersion != nil,
 			_q.withEnvironment != nil,
 			_q.withDeployment != nil,
+			_q.withSource != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -530,6 +566,12 @@ func (_q *DecisionQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Dec
 	if query := _q.withDeployment; query != nil {
 		if err := _q.loadDeployment(ctx, query, nodes, nil,
 			func(n *Decision, e *Deployment) { n.Edges.Deployment = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSource; query != nil {
+		if err := _q.loadSource(ctx, query, nodes, nil,
+			func(n *Decision, e *Deployment) { n.Edges.Source = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -655,6 +697,38 @@ func (_q *DecisionQuery) loadDeployment(ctx context.Context, query *DeploymentQu
 	}
 	return nil
 }
+func (_q *DecisionQuery) loadSource(ctx context.Context, query *DeploymentQuery, nodes []*Decision, init func(*Decision), assign func(*Decision, *Deployment)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Decision)
+	for i := range nodes {
+		if nodes[i].SourceID == nil {
+			continue
+		}
+		fk := *nodes[i].SourceID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(deployment.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "source_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
 
 func (_q *DecisionQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
@@ -695,6 +769,9 @@ func (_q *DecisionQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withDeployment != nil {
 			_spec.Node.AddColumnOnce(decision.FieldDeploymentID)
+		}
+		if _q.withSource != nil {
+			_spec.Node.AddColumnOnce(decision.FieldSourceID)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {

@@ -28,6 +28,20 @@ func (_u *DecisionUpdate) Where(ps ...predicate.Decision) *DecisionUpdate {
 	return _u
 }
 
+// SetOpen sets the "open" field.
+func (_u *DecisionUpdate) SetOpen(v bool) *DecisionUpdate {
+	_u.mutation.SetOpen(v)
+	return _u
+}
+
+// SetNillableOpen sets the "open" field if the given value is not nil.
+func (_u *DecisionUpdate) SetNillableOpen(v *bool) *DecisionUpdate {
+	if v != nil {
+		_u.SetOpen(*v)
+	}
+	return _u
+}
+
 // Mutation returns the DecisionMutation object of the builder.
 func (_u *DecisionUpdate) Mutation() *DecisionMutation {
 	return _u.mutation
@@ -92,6 +106,9 @@ func (_u *DecisionUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
+	if value, ok := _u.mutation.Open(); ok {
+		_spec.SetField(decision.FieldOpen, field.TypeBool, value)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -112,6 +129,20 @@ type DecisionUpdateOne struct {
 	hooks     []Hook
 	mutation  *DecisionMutation
 	modifiers []func(*sql.UpdateBuilder)
+}
+
+// SetOpen sets the "open" field.
+func (_u *DecisionUpdateOne) SetOpen(v bool) *DecisionUpdateOne {
+	_u.mutation.SetOpen(v)
+	return _u
+}
+
+// SetNillableOpen sets the "open" field if the given value is not nil.
+func (_u *DecisionUpdateOne) SetNillableOpen(v *bool) *DecisionUpdateOne {
+	if v != nil {
+		_u.SetOpen(*v)
+	}
+	return _u
 }
 
 // Mutation returns the DecisionMutation object of the builder.
@@ -207,6 +238,9 @@ func (_u *DecisionUpdateOne) sqlSave(ctx context.Context) (_node *Decision, err 
 				ps[i](selector)
 			}
 		}
+	}
+	if value, ok := _u.mutation.Open(); ok {
+		_spec.SetField(decision.FieldOpen, field.TypeBool, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Decision{config: _u.config}

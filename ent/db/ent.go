@@ -19,6 +19,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/document"
 	"github.com/shiplog/shiplog/ent/db/environment"
 	"github.com/shiplog/shiplog/ent/db/event"
+	"github.com/shiplog/shiplog/ent/db/hold"
 	"github.com/shiplog/shiplog/ent/db/idempotencykey"
 	"github.com/shiplog/shiplog/ent/db/image"
 	"github.com/shiplog/shiplog/ent/db/journalhead"
@@ -104,6 +105,7 @@ func checkColumn(t, c string) error {
 			document.Table:        document.ValidColumn,
 			environment.Table:     environment.ValidColumn,
 			event.Table:           event.ValidColumn,
+			hold.Table:            hold.ValidColumn,
 			idempotencykey.Table:  idempotencykey.ValidColumn,
 			image.Table:           image.ValidColumn,
 			journalhead.Table:     journalhead.ValidColumn,

@@ -19,6 +19,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/document"
 	"github.com/shiplog/shiplog/ent/db/environment"
 	"github.com/shiplog/shiplog/ent/db/event"
+	"github.com/shiplog/shiplog/ent/db/hold"
 	"github.com/shiplog/shiplog/ent/db/idempotencykey"
 	"github.com/shiplog/shiplog/ent/db/image"
 	"github.com/shiplog/shiplog/ent/db/journalhead"
@@ -57,6 +58,7 @@ const (
 	TypeDocument        = "Document"
 	TypeEnvironment     = "Environment"
 	TypeEvent           = "Event"
+	TypeHold            = "Hold"
 	TypeIdempotencyKey  = "IdempotencyKey"
 	TypeImage           = "Image"
 	TypeJournalHead     = "JournalHead"
@@ -2244,6 +2246,7 @@ type DecisionMutation struct {
 	effect             *decision.Effect
 	reasons            *[]schema.Reason
 	appendreasons      []schema.Reason
+	open               *bool
 	clearedFields      map[string]struct{}
 	rule               *string
 	clearedrule        bool
@@ -2253,6 +2256,8 @@ type DecisionMutation struct {
 	clearedenvironment bool
 	deployment         *string
 	cleareddeployment  bool
+	source             *string
+	clearedsource      bool
 	done               bool
 	oldValue           func(context.Context) (*Decision, error)
 	predicates         []predicate.Decision
@@ -2734,6 +2739,91 @@ func (m *DecisionMutation) ResetDeploymentID() {
 	delete(m.clearedFields, decision.FieldDeploymentID)
 }
 
+// SetSourceID sets the "source_id" field.
+func (m *DecisionMutation) SetSourceID(s string) {
+	m.source = &s
+}
+
+// SourceID returns the value of the "source_id" field in the mutation.
+func (m *DecisionMutation) SourceID() (r string, exists bool) {
+	v := m.source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSourceID returns the old "source_id" field's value of the Decision entity.
+// If the Decision object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DecisionMutation) OldSourceID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSourceID: %w", err)
+	}
+	return oldValue.SourceID, nil
+}
+
+// ClearSourceID clears the value of the "source_id" field.
+func (m *DecisionMutation) ClearSourceID() {
+	m.source = nil
+	m.clearedFields[decision.FieldSourceID] = struct{}{}
+}
+
+// SourceIDCleared returns if the "source_id" field was cleared in this mutation.
+func (m *DecisionMutation) SourceIDCleared() bool {
+	_, ok := m.clearedFields[decision.FieldSourceID]
+	return ok
+}
+
+// ResetSourceID resets all changes to the "source_id" field.
+func (m *DecisionMutation) ResetSourceID() {
+	m.source = nil
+	delete(m.clearedFields, decision.FieldSourceID)
+}
+
+// SetOpen sets the "open" field.
+func (m *DecisionMutation) SetOpen(b bool) {
+	m.open = &b
+}
+
+// Open returns the value of the "open" field in the mutation.
+func (m *DecisionMutation) Open() (r bool, exists bool) {
+	v := m.open
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpen returns the old "open" field's value of the Decision entity.
+// If the Decision object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DecisionMutation) OldOpen(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpen is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpen requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpen: %w", err)
+	}
+	return oldValue.Open, nil
+}
+
+// ResetOpen resets all changes to the "open" field.
+func (m *DecisionMutation) ResetOpen() {
+	m.open = nil
+}
+
 // ClearRule clears the "rule" edge to the Rule entity.
 func (m *DecisionMutation) ClearRule() {
 	m.clearedrule = true
@@ -2842,6 +2932,33 @@ func (m *DecisionMutation) ResetDeployment() {
 	m.cleareddeployment = false
 }
 
+// ClearSource clears the "source" edge to the Deployment entity.
+func (m *DecisionMutation) ClearSource() {
+	m.clearedsource = true
+	m.clearedFields[decision.FieldSourceID] = struct{}{}
+}
+
+// SourceCleared reports if the "source" edge to the Deployment entity was cleared.
+func (m *DecisionMutation) SourceCleared() bool {
+	return m.SourceIDCleared() || m.clearedsource
+}
+
+// SourceIDs returns the "source" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// SourceID instead. It exists only for internal usage by the builders.
+func (m *DecisionMutation) SourceIDs() (ids []string) {
+	if id := m.source; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetSource resets all changes to the "source" edge.
+func (m *DecisionMutation) ResetSource() {
+	m.source = nil
+	m.clearedsource = false
+}
+
 // Where appends a list predicates to the DecisionMutation builder.
 func (m *DecisionMutation) Where(ps ...predicate.Decision) {
 	m.predicates = append(m.predicates, ps...)
@@ -2876,7 +2993,7 @@ func (m *DecisionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DecisionMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 11)
 	if m.created_at != nil {
 		fields = append(fields, decision.FieldCreatedAt)
 	}
@@ -2904,6 +3021,12 @@ func (m *DecisionMutation) Fields() []string {
 	if m.deployment != nil {
 		fields = append(fields, decision.FieldDeploymentID)
 	}
+	if m.source != nil {
+		fields = append(fields, decision.FieldSourceID)
+	}
+	if m.open != nil {
+		fields = append(fields, decision.FieldOpen)
+	}
 	return fields
 }
 
@@ -2930,6 +3053,10 @@ func (m *DecisionMutation) Field(name string) (ent.Value, bool) {
 		return m.Reasons()
 	case decision.FieldDeploymentID:
 		return m.DeploymentID()
+	case decision.FieldSourceID:
+		return m.SourceID()
+	case decision.FieldOpen:
+		return m.Open()
 	}
 	return nil, false
 }
@@ -2957,6 +3084,10 @@ func (m *DecisionMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldReasons(ctx)
 	case decision.FieldDeploymentID:
 		return m.OldDeploymentID(ctx)
+	case decision.FieldSourceID:
+		return m.OldSourceID(ctx)
+	case decision.FieldOpen:
+		return m.OldOpen(ctx)
 	}
 	return nil, fmt.Errorf("unknown Decision field %s", name)
 }
@@ -3029,6 +3160,20 @@ func (m *DecisionMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetDeploymentID(v)
 		return nil
+	case decision.FieldSourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSourceID(v)
+		return nil
+	case decision.FieldOpen:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpen(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Decision field %s", name)
 }
@@ -3077,6 +3222,9 @@ func (m *DecisionMutation) ClearedFields() []string {
 	if m.FieldCleared(decision.FieldDeploymentID) {
 		fields = append(fields, decision.FieldDeploymentID)
 	}
+	if m.FieldCleared(decision.FieldSourceID) {
+		fields = append(fields, decision.FieldSourceID)
+	}
 	return fields
 }
 
@@ -3093,6 +3241,9 @@ func (m *DecisionMutation) ClearField(name string) error {
 	switch name {
 	case decision.FieldDeploymentID:
 		m.ClearDeploymentID()
+		return nil
+	case decision.FieldSourceID:
+		m.ClearSourceID()
 		return nil
 	}
 	return fmt.Errorf("unknown Decision nullable field %s", name)
@@ -3129,13 +3280,19 @@ func (m *DecisionMutation) ResetField(name string) error {
 	case decision.FieldDeploymentID:
 		m.ResetDeploymentID()
 		return nil
+	case decision.FieldSourceID:
+		m.ResetSourceID()
+		return nil
+	case decision.FieldOpen:
+		m.ResetOpen()
+		return nil
 	}
 	return fmt.Errorf("unknown Decision field %s", name)
 }
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *DecisionMutation) AddedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.rule != nil {
 		edges = append(edges, decision.EdgeRule)
 	}
@@ -3147,6 +3304,9 @@ func (m *DecisionMutation) AddedEdges() []string {
 	}
 	if m.deployment != nil {
 		edges = append(edges, decision.EdgeDeployment)
+	}
+	if m.source != nil {
+		edges = append(edges, decision.EdgeSource)
 	}
 	return edges
 }
@@ -3171,13 +3331,17 @@ func (m *DecisionMutation) AddedIDs(name string) []ent.Value {
 		if id := m.deployment; id != nil {
 			return []ent.Value{*id}
 		}
+	case decision.EdgeSource:
+		if id := m.source; id != nil {
+			return []ent.Value{*id}
+		}
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *DecisionMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	return edges
 }
 
@@ -3189,7 +3353,7 @@ func (m *DecisionMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *DecisionMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.clearedrule {
 		edges = append(edges, decision.EdgeRule)
 	}
@@ -3201,6 +3365,9 @@ func (m *DecisionMutation) ClearedEdges() []string {
 	}
 	if m.cleareddeployment {
 		edges = append(edges, decision.EdgeDeployment)
+	}
+	if m.clearedsource {
+		edges = append(edges, decision.EdgeSource)
 	}
 	return edges
 }
@@ -3217,6 +3384,8 @@ func (m *DecisionMutation) EdgeCleared(name string) bool {
 		return m.clearedenvironment
 	case decision.EdgeDeployment:
 		return m.cleareddeployment
+	case decision.EdgeSource:
+		return m.clearedsource
 	}
 	return false
 }
@@ -3237,6 +3406,9 @@ func (m *DecisionMutation) ClearEdge(name string) error {
 	case decision.EdgeDeployment:
 		m.ClearDeployment()
 		return nil
+	case decision.EdgeSource:
+		m.ClearSource()
+		return nil
 	}
 	return fmt.Errorf("unknown Decision unique edge %s", name)
 }
@@ -3256,6 +3428,9 @@ func (m *DecisionMutation) ResetEdge(name string) error {
 		return nil
 	case decision.EdgeDeployment:
 		m.ResetDeployment()
+		return nil
+	case decision.EdgeSource:
+		m.ResetSource()
 		return nil
 	}
 	return fmt.Errorf("unknown Decision edge %s", name)
@@ -8440,6 +8615,1476 @@ func (m *EventMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *EventMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Event edge %s", name)
+}
+
+// HoldMutation represents an operation that mutates the Hold nodes in the graph.
+type HoldMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	actor_kind          *hold.ActorKind
+	actor_issuer        *string
+	actor_subject       *string
+	actor_display       *string
+	reason              *string
+	released_at         *time.Time
+	release_reason      *string
+	released_by_kind    *string
+	released_by_issuer  *string
+	released_by_subject *string
+	released_by_display *string
+	clearedFields       map[string]struct{}
+	service             *string
+	clearedservice      bool
+	environment         *string
+	clearedenvironment  bool
+	placement           *string
+	clearedplacement    bool
+	deployment          *string
+	cleareddeployment   bool
+	done                bool
+	oldValue            func(context.Context) (*Hold, error)
+	predicates          []predicate.Hold
+}
+
+var _ ent.Mutation = (*HoldMutation)(nil)
+
+// holdOption allows management of the mutation configuration using functional options.
+type holdOption func(*HoldMutation)
+
+// newHoldMutation creates new mutation for the Hold entity.
+func newHoldMutation(c config, op Op, opts ...holdOption) *HoldMutation {
+	m := &HoldMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeHold,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withHoldID sets the ID field of the mutation.
+func withHoldID(id string) holdOption {
+	return func(m *HoldMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Hold
+		)
+		m.oldValue = func(ctx context.Context) (*Hold, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Hold.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withHold sets the old Hold of the mutation.
+func withHold(node *Hold) holdOption {
+	return func(m *HoldMutation) {
+		m.oldValue = func(context.Context) (*Hold, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m HoldMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m HoldMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Hold entities.
+func (m *HoldMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *HoldMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *HoldMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Hold.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *HoldMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *HoldMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *HoldMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetActorKind sets the "actor_kind" field.
+func (m *HoldMutation) SetActorKind(hk hold.ActorKind) {
+	m.actor_kind = &hk
+}
+
+// ActorKind returns the value of the "actor_kind" field in the mutation.
+func (m *HoldMutation) ActorKind() (r hold.ActorKind, exists bool) {
+	v := m.actor_kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActorKind returns the old "actor_kind" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldActorKind(ctx context.Context) (v hold.ActorKind, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActorKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActorKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActorKind: %w", err)
+	}
+	return oldValue.ActorKind, nil
+}
+
+// ResetActorKind resets all changes to the "actor_kind" field.
+func (m *HoldMutation) ResetActorKind() {
+	m.actor_kind = nil
+}
+
+// SetActorIssuer sets the "actor_issuer" field.
+func (m *HoldMutation) SetActorIssuer(s string) {
+	m.actor_issuer = &s
+}
+
+// ActorIssuer returns the value of the "actor_issuer" field in the mutation.
+func (m *HoldMutation) ActorIssuer() (r string, exists bool) {
+	v := m.actor_issuer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActorIssuer returns the old "actor_issuer" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldActorIssuer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActorIssuer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActorIssuer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActorIssuer: %w", err)
+	}
+	return oldValue.ActorIssuer, nil
+}
+
+// ResetActorIssuer resets all changes to the "actor_issuer" field.
+func (m *HoldMutation) ResetActorIssuer() {
+	m.actor_issuer = nil
+}
+
+// SetActorSubject sets the "actor_subject" field.
+func (m *HoldMutation) SetActorSubject(s string) {
+	m.actor_subject = &s
+}
+
+// ActorSubject returns the value of the "actor_subject" field in the mutation.
+func (m *HoldMutation) ActorSubject() (r string, exists bool) {
+	v := m.actor_subject
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActorSubject returns the old "actor_subject" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldActorSubject(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActorSubject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActorSubject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActorSubject: %w", err)
+	}
+	return oldValue.ActorSubject, nil
+}
+
+// ResetActorSubject resets all changes to the "actor_subject" field.
+func (m *HoldMutation) ResetActorSubject() {
+	m.actor_subject = nil
+}
+
+// SetActorDisplay sets the "actor_display" field.
+func (m *HoldMutation) SetActorDisplay(s string) {
+	m.actor_display = &s
+}
+
+// ActorDisplay returns the value of the "actor_display" field in the mutation.
+func (m *HoldMutation) ActorDisplay() (r string, exists bool) {
+	v := m.actor_display
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActorDisplay returns the old "actor_display" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldActorDisplay(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActorDisplay is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActorDisplay requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActorDisplay: %w", err)
+	}
+	return oldValue.ActorDisplay, nil
+}
+
+// ResetActorDisplay resets all changes to the "actor_display" field.
+func (m *HoldMutation) ResetActorDisplay() {
+	m.actor_display = nil
+}
+
+// SetServiceID sets the "service_id" field.
+func (m *HoldMutation) SetServiceID(s string) {
+	m.service = &s
+}
+
+// ServiceID returns the value of the "service_id" field in the mutation.
+func (m *HoldMutation) ServiceID() (r string, exists bool) {
+	v := m.service
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServiceID returns the old "service_id" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldServiceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServiceID: %w", err)
+	}
+	return oldValue.ServiceID, nil
+}
+
+// ResetServiceID resets all changes to the "service_id" field.
+func (m *HoldMutation) ResetServiceID() {
+	m.service = nil
+}
+
+// SetEnvironmentID sets the "environment_id" field.
+func (m *HoldMutation) SetEnvironmentID(s string) {
+	m.environment = &s
+}
+
+// EnvironmentID returns the value of the "environment_id" field in the mutation.
+func (m *HoldMutation) EnvironmentID() (r string, exists bool) {
+	v := m.environment
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnvironmentID returns the old "environment_id" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldEnvironmentID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnvironmentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnvironmentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnvironmentID: %w", err)
+	}
+	return oldValue.EnvironmentID, nil
+}
+
+// ResetEnvironmentID resets all changes to the "environment_id" field.
+func (m *HoldMutation) ResetEnvironmentID() {
+	m.environment = nil
+}
+
+// SetPlacementID sets the "placement_id" field.
+func (m *HoldMutation) SetPlacementID(s string) {
+	m.placement = &s
+}
+
+// PlacementID returns the value of the "placement_id" field in the mutation.
+func (m *HoldMutation) PlacementID() (r string, exists bool) {
+	v := m.placement
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlacementID returns the old "placement_id" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldPlacementID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlacementID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlacementID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlacementID: %w", err)
+	}
+	return oldValue.PlacementID, nil
+}
+
+// ResetPlacementID resets all changes to the "placement_id" field.
+func (m *HoldMutation) ResetPlacementID() {
+	m.placement = nil
+}
+
+// SetReason sets the "reason" field.
+func (m *HoldMutation) SetReason(s string) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *HoldMutation) Reason() (r string, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *HoldMutation) ResetReason() {
+	m.reason = nil
+}
+
+// SetDeploymentID sets the "deployment_id" field.
+func (m *HoldMutation) SetDeploymentID(s string) {
+	m.deployment = &s
+}
+
+// DeploymentID returns the value of the "deployment_id" field in the mutation.
+func (m *HoldMutation) DeploymentID() (r string, exists bool) {
+	v := m.deployment
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeploymentID returns the old "deployment_id" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldDeploymentID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeploymentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeploymentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeploymentID: %w", err)
+	}
+	return oldValue.DeploymentID, nil
+}
+
+// ClearDeploymentID clears the value of the "deployment_id" field.
+func (m *HoldMutation) ClearDeploymentID() {
+	m.deployment = nil
+	m.clearedFields[hold.FieldDeploymentID] = struct{}{}
+}
+
+// DeploymentIDCleared returns if the "deployment_id" field was cleared in this mutation.
+func (m *HoldMutation) DeploymentIDCleared() bool {
+	_, ok := m.clearedFields[hold.FieldDeploymentID]
+	return ok
+}
+
+// ResetDeploymentID resets all changes to the "deployment_id" field.
+func (m *HoldMutation) ResetDeploymentID() {
+	m.deployment = nil
+	delete(m.clearedFields, hold.FieldDeploymentID)
+}
+
+// SetReleasedAt sets the "released_at" field.
+func (m *HoldMutation) SetReleasedAt(t time.Time) {
+	m.released_at = &t
+}
+
+// ReleasedAt returns the value of the "released_at" field in the mutation.
+func (m *HoldMutation) ReleasedAt() (r time.Time, exists bool) {
+	v := m.released_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedAt returns the old "released_at" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReleasedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedAt: %w", err)
+	}
+	return oldValue.ReleasedAt, nil
+}
+
+// ClearReleasedAt clears the value of the "released_at" field.
+func (m *HoldMutation) ClearReleasedAt() {
+	m.released_at = nil
+	m.clearedFields[hold.FieldReleasedAt] = struct{}{}
+}
+
+// ReleasedAtCleared returns if the "released_at" field was cleared in this mutation.
+func (m *HoldMutation) ReleasedAtCleared() bool {
+	_, ok := m.clearedFields[hold.FieldReleasedAt]
+	return ok
+}
+
+// ResetReleasedAt resets all changes to the "released_at" field.
+func (m *HoldMutation) ResetReleasedAt() {
+	m.released_at = nil
+	delete(m.clearedFields, hold.FieldReleasedAt)
+}
+
+// SetReleaseReason sets the "release_reason" field.
+func (m *HoldMutation) SetReleaseReason(s string) {
+	m.release_reason = &s
+}
+
+// ReleaseReason returns the value of the "release_reason" field in the mutation.
+func (m *HoldMutation) ReleaseReason() (r string, exists bool) {
+	v := m.release_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleaseReason returns the old "release_reason" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReleaseReason(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleaseReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleaseReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleaseReason: %w", err)
+	}
+	return oldValue.ReleaseReason, nil
+}
+
+// ClearReleaseReason clears the value of the "release_reason" field.
+func (m *HoldMutation) ClearReleaseReason() {
+	m.release_reason = nil
+	m.clearedFields[hold.FieldReleaseReason] = struct{}{}
+}
+
+// ReleaseReasonCleared returns if the "release_reason" field was cleared in this mutation.
+func (m *HoldMutation) ReleaseReasonCleared() bool {
+	_, ok := m.clearedFields[hold.FieldReleaseReason]
+	return ok
+}
+
+// ResetReleaseReason resets all changes to the "release_reason" field.
+func (m *HoldMutation) ResetReleaseReason() {
+	m.release_reason = nil
+	delete(m.clearedFields, hold.FieldReleaseReason)
+}
+
+// SetReleasedByKind sets the "released_by_kind" field.
+func (m *HoldMutation) SetReleasedByKind(s string) {
+	m.released_by_kind = &s
+}
+
+// ReleasedByKind returns the value of the "released_by_kind" field in the mutation.
+func (m *HoldMutation) ReleasedByKind() (r string, exists bool) {
+	v := m.released_by_kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedByKind returns the old "released_by_kind" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReleasedByKind(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedByKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedByKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedByKind: %w", err)
+	}
+	return oldValue.ReleasedByKind, nil
+}
+
+// ClearReleasedByKind clears the value of the "released_by_kind" field.
+func (m *HoldMutation) ClearReleasedByKind() {
+	m.released_by_kind = nil
+	m.clearedFields[hold.FieldReleasedByKind] = struct{}{}
+}
+
+// ReleasedByKindCleared returns if the "released_by_kind" field was cleared in this mutation.
+func (m *HoldMutation) ReleasedByKindCleared() bool {
+	_, ok := m.clearedFields[hold.FieldReleasedByKind]
+	return ok
+}
+
+// ResetReleasedByKind resets all changes to the "released_by_kind" field.
+func (m *HoldMutation) ResetReleasedByKind() {
+	m.released_by_kind = nil
+	delete(m.clearedFields, hold.FieldReleasedByKind)
+}
+
+// SetReleasedByIssuer sets the "released_by_issuer" field.
+func (m *HoldMutation) SetReleasedByIssuer(s string) {
+	m.released_by_issuer = &s
+}
+
+// ReleasedByIssuer returns the value of the "released_by_issuer" field in the mutation.
+func (m *HoldMutation) ReleasedByIssuer() (r string, exists bool) {
+	v := m.released_by_issuer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedByIssuer returns the old "released_by_issuer" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReleasedByIssuer(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedByIssuer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedByIssuer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedByIssuer: %w", err)
+	}
+	return oldValue.ReleasedByIssuer, nil
+}
+
+// ClearReleasedByIssuer clears the value of the "released_by_issuer" field.
+func (m *HoldMutation) ClearReleasedByIssuer() {
+	m.released_by_issuer = nil
+	m.clearedFields[hold.FieldReleasedByIssuer] = struct{}{}
+}
+
+// ReleasedByIssuerCleared returns if the "released_by_issuer" field was cleared in this mutation.
+func (m *HoldMutation) ReleasedByIssuerCleared() bool {
+	_, ok := m.clearedFields[hold.FieldReleasedByIssuer]
+	return ok
+}
+
+// ResetReleasedByIssuer resets all changes to the "released_by_issuer" field.
+func (m *HoldMutation) ResetReleasedByIssuer() {
+	m.released_by_issuer = nil
+	delete(m.clearedFields, hold.FieldReleasedByIssuer)
+}
+
+// SetReleasedBySubject sets the "released_by_subject" field.
+func (m *HoldMutation) SetReleasedBySubject(s string) {
+	m.released_by_subject = &s
+}
+
+// ReleasedBySubject returns the value of the "released_by_subject" field in the mutation.
+func (m *HoldMutation) ReleasedBySubject() (r string, exists bool) {
+	v := m.released_by_subject
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedBySubject returns the old "released_by_subject" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReleasedBySubject(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedBySubject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedBySubject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedBySubject: %w", err)
+	}
+	return oldValue.ReleasedBySubject, nil
+}
+
+// ClearReleasedBySubject clears the value of the "released_by_subject" field.
+func (m *HoldMutation) ClearReleasedBySubject() {
+	m.released_by_subject = nil
+	m.clearedFields[hold.FieldReleasedBySubject] = struct{}{}
+}
+
+// ReleasedBySubjectCleared returns if the "released_by_subject" field was cleared in this mutation.
+func (m *HoldMutation) ReleasedBySubjectCleared() bool {
+	_, ok := m.clearedFields[hold.FieldReleasedBySubject]
+	return ok
+}
+
+// ResetReleasedBySubject resets all changes to the "released_by_subject" field.
+func (m *HoldMutation) ResetReleasedBySubject() {
+	m.released_by_subject = nil
+	delete(m.clearedFields, hold.FieldReleasedBySubject)
+}
+
+// SetReleasedByDisplay sets the "released_by_display" field.
+func (m *HoldMutation) SetReleasedByDisplay(s string) {
+	m.released_by_display = &s
+}
+
+// ReleasedByDisplay returns the value of the "released_by_display" field in the mutation.
+func (m *HoldMutation) ReleasedByDisplay() (r string, exists bool) {
+	v := m.released_by_display
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleasedByDisplay returns the old "released_by_display" field's value of the Hold entity.
+// If the Hold object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HoldMutation) OldReleasedByDisplay(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleasedByDisplay is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleasedByDisplay requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleasedByDisplay: %w", err)
+	}
+	return oldValue.ReleasedByDisplay, nil
+}
+
+// ClearReleasedByDisplay clears the value of the "released_by_display" field.
+func (m *HoldMutation) ClearReleasedByDisplay() {
+	m.released_by_display = nil
+	m.clearedFields[hold.FieldReleasedByDisplay] = struct{}{}
+}
+
+// ReleasedByDisplayCleared returns if the "released_by_display" field was cleared in this mutation.
+func (m *HoldMutation) ReleasedByDisplayCleared() bool {
+	_, ok := m.clearedFields[hold.FieldReleasedByDisplay]
+	return ok
+}
+
+// ResetReleasedByDisplay resets all changes to the "released_by_display" field.
+func (m *HoldMutation) ResetReleasedByDisplay() {
+	m.released_by_display = nil
+	delete(m.clearedFields, hold.FieldReleasedByDisplay)
+}
+
+// ClearService clears the "service" edge to the Service entity.
+func (m *HoldMutation) ClearService() {
+	m.clearedservice = true
+	m.clearedFields[hold.FieldServiceID] = struct{}{}
+}
+
+// ServiceCleared reports if the "service" edge to the Service entity was cleared.
+func (m *HoldMutation) ServiceCleared() bool {
+	return m.clearedservice
+}
+
+// ServiceIDs returns the "service" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ServiceID instead. It exists only for internal usage by the builders.
+func (m *HoldMutation) ServiceIDs() (ids []string) {
+	if id := m.service; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetService resets all changes to the "service" edge.
+func (m *HoldMutation) ResetService() {
+	m.service = nil
+	m.clearedservice = false
+}
+
+// ClearEnvironment clears the "environment" edge to the Environment entity.
+func (m *HoldMutation) ClearEnvironment() {
+	m.clearedenvironment = true
+	m.clearedFields[hold.FieldEnvironmentID] = struct{}{}
+}
+
+// EnvironmentCleared reports if the "environment" edge to the Environment entity was cleared.
+func (m *HoldMutation) EnvironmentCleared() bool {
+	return m.clearedenvironment
+}
+
+// EnvironmentIDs returns the "environment" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// EnvironmentID instead. It exists only for internal usage by the builders.
+func (m *HoldMutation) EnvironmentIDs() (ids []string) {
+	if id := m.environment; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetEnvironment resets all changes to the "environment" edge.
+func (m *HoldMutation) ResetEnvironment() {
+	m.environment = nil
+	m.clearedenvironment = false
+}
+
+// ClearPlacement clears the "placement" edge to the Placement entity.
+func (m *HoldMutation) ClearPlacement() {
+	m.clearedplacement = true
+	m.clearedFields[hold.FieldPlacementID] = struct{}{}
+}
+
+// PlacementCleared reports if the "placement" edge to the Placement entity was cleared.
+func (m *HoldMutation) PlacementCleared() bool {
+	return m.clearedplacement
+}
+
+// PlacementIDs returns the "placement" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// PlacementID instead. It exists only for internal usage by the builders.
+func (m *HoldMutation) PlacementIDs() (ids []string) {
+	if id := m.placement; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetPlacement resets all changes to the "placement" edge.
+func (m *HoldMutation) ResetPlacement() {
+	m.placement = nil
+	m.clearedplacement = false
+}
+
+// ClearDeployment clears the "deployment" edge to the Deployment entity.
+func (m *HoldMutation) ClearDeployment() {
+	m.cleareddeployment = true
+	m.clearedFields[hold.FieldDeploymentID] = struct{}{}
+}
+
+// DeploymentCleared reports if the "deployment" edge to the Deployment entity was cleared.
+func (m *HoldMutation) DeploymentCleared() bool {
+	return m.DeploymentIDCleared() || m.cleareddeployment
+}
+
+// DeploymentIDs returns the "deployment" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// DeploymentID instead. It exists only for internal usage by the builders.
+func (m *HoldMutation) DeploymentIDs() (ids []string) {
+	if id := m.deployment; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetDeployment resets all changes to the "deployment" edge.
+func (m *HoldMutation) ResetDeployment() {
+	m.deployment = nil
+	m.cleareddeployment = false
+}
+
+// Where appends a list predicates to the HoldMutation builder.
+func (m *HoldMutation) Where(ps ...predicate.Hold) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the HoldMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *HoldMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Hold, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *HoldMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *HoldMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Hold).
+func (m *HoldMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *HoldMutation) Fields() []string {
+	fields := make([]string, 0, 16)
+	if m.created_at != nil {
+		fields = append(fields, hold.FieldCreatedAt)
+	}
+	if m.actor_kind != nil {
+		fields = append(fields, hold.FieldActorKind)
+	}
+	if m.actor_issuer != nil {
+		fields = append(fields, hold.FieldActorIssuer)
+	}
+	if m.actor_subject != nil {
+		fields = append(fields, hold.FieldActorSubject)
+	}
+	if m.actor_display != nil {
+		fields = append(fields, hold.FieldActorDisplay)
+	}
+	if m.service != nil {
+		fields = append(fields, hold.FieldServiceID)
+	}
+	if m.environment != nil {
+		fields = append(fields, hold.FieldEnvironmentID)
+	}
+	if m.placement != nil {
+		fields = append(fields, hold.FieldPlacementID)
+	}
+	if m.reason != nil {
+		fields = append(fields, hold.FieldReason)
+	}
+	if m.deployment != nil {
+		fields = append(fields, hold.FieldDeploymentID)
+	}
+	if m.released_at != nil {
+		fields = append(fields, hold.FieldReleasedAt)
+	}
+	if m.release_reason != nil {
+		fields = append(fields, hold.FieldReleaseReason)
+	}
+	if m.released_by_kind != nil {
+		fields = append(fields, hold.FieldReleasedByKind)
+	}
+	if m.released_by_issuer != nil {
+		fields = append(fields, hold.FieldReleasedByIssuer)
+	}
+	if m.released_by_subject != nil {
+		fields = append(fields, hold.FieldReleasedBySubject)
+	}
+	if m.released_by_display != nil {
+		fields = append(fields, hold.FieldReleasedByDisplay)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *HoldMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case hold.FieldCreatedAt:
+		return m.CreatedAt()
+	case hold.FieldActorKind:
+		return m.ActorKind()
+	case hold.FieldActorIssuer:
+		return m.ActorIssuer()
+	case hold.FieldActorSubject:
+		return m.ActorSubject()
+	case hold.FieldActorDisplay:
+		return m.ActorDisplay()
+	case hold.FieldServiceID:
+		return m.ServiceID()
+	case hold.FieldEnvironmentID:
+		return m.EnvironmentID()
+	case hold.FieldPlacementID:
+		return m.PlacementID()
+	case hold.FieldReason:
+		return m.Reason()
+	case hold.FieldDeploymentID:
+		return m.DeploymentID()
+	case hold.FieldReleasedAt:
+		return m.ReleasedAt()
+	case hold.FieldReleaseReason:
+		return m.ReleaseReason()
+	case hold.FieldReleasedByKind:
+		return m.ReleasedByKind()
+	case hold.FieldReleasedByIssuer:
+		return m.ReleasedByIssuer()
+	case hold.FieldReleasedBySubject:
+		return m.ReleasedBySubject()
+	case hold.FieldReleasedByDisplay:
+		return m.ReleasedByDisplay()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *HoldMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case hold.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case hold.FieldActorKind:
+		return m.OldActorKind(ctx)
+	case hold.FieldActorIssuer:
+		return m.OldActorIssuer(ctx)
+	case hold.FieldActorSubject:
+		return m.OldActorSubject(ctx)
+	case hold.FieldActorDisplay:
+		return m.OldActorDisplay(ctx)
+	case hold.FieldServiceID:
+		return m.OldServiceID(ctx)
+	case hold.FieldEnvironmentID:
+		return m.OldEnvironmentID(ctx)
+	case hold.FieldPlacementID:
+		return m.OldPlacementID(ctx)
+	case hold.FieldReason:
+		return m.OldReason(ctx)
+	case hold.FieldDeploymentID:
+		return m.OldDeploymentID(ctx)
+	case hold.FieldReleasedAt:
+		return m.OldReleasedAt(ctx)
+	case hold.FieldReleaseReason:
+		return m.OldReleaseReason(ctx)
+	case hold.FieldReleasedByKind:
+		return m.OldReleasedByKind(ctx)
+	case hold.FieldReleasedByIssuer:
+		return m.OldReleasedByIssuer(ctx)
+	case hold.FieldReleasedBySubject:
+		return m.OldReleasedBySubject(ctx)
+	case hold.FieldReleasedByDisplay:
+		return m.OldReleasedByDisplay(ctx)
+	}
+	return nil, fmt.Errorf("unknown Hold field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *HoldMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case hold.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case hold.FieldActorKind:
+		v, ok := value.(hold.ActorKind)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActorKind(v)
+		return nil
+	case hold.FieldActorIssuer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActorIssuer(v)
+		return nil
+	case hold.FieldActorSubject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActorSubject(v)
+		return nil
+	case hold.FieldActorDisplay:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActorDisplay(v)
+		return nil
+	case hold.FieldServiceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServiceID(v)
+		return nil
+	case hold.FieldEnvironmentID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnvironmentID(v)
+		return nil
+	case hold.FieldPlacementID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlacementID(v)
+		return nil
+	case hold.FieldReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	case hold.FieldDeploymentID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeploymentID(v)
+		return nil
+	case hold.FieldReleasedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedAt(v)
+		return nil
+	case hold.FieldReleaseReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleaseReason(v)
+		return nil
+	case hold.FieldReleasedByKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedByKind(v)
+		return nil
+	case hold.FieldReleasedByIssuer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedByIssuer(v)
+		return nil
+	case hold.FieldReleasedBySubject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedBySubject(v)
+		return nil
+	case hold.FieldReleasedByDisplay:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleasedByDisplay(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Hold field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *HoldMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *HoldMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *HoldMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Hold numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *HoldMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(hold.FieldDeploymentID) {
+		fields = append(fields, hold.FieldDeploymentID)
+	}
+	if m.FieldCleared(hold.FieldReleasedAt) {
+		fields = append(fields, hold.FieldReleasedAt)
+	}
+	if m.FieldCleared(hold.FieldReleaseReason) {
+		fields = append(fields, hold.FieldReleaseReason)
+	}
+	if m.FieldCleared(hold.FieldReleasedByKind) {
+		fields = append(fields, hold.FieldReleasedByKind)
+	}
+	if m.FieldCleared(hold.FieldReleasedByIssuer) {
+		fields = append(fields, hold.FieldReleasedByIssuer)
+	}
+	if m.FieldCleared(hold.FieldReleasedBySubject) {
+		fields = append(fields, hold.FieldReleasedBySubject)
+	}
+	if m.FieldCleared(hold.FieldReleasedByDisplay) {
+		fields = append(fields, hold.FieldReleasedByDisplay)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *HoldMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *HoldMutation) ClearField(name string) error {
+	switch name {
+	case hold.FieldDeploymentID:
+		m.ClearDeploymentID()
+		return nil
+	case hold.FieldReleasedAt:
+		m.ClearReleasedAt()
+		return nil
+	case hold.FieldReleaseReason:
+		m.ClearReleaseReason()
+		return nil
+	case hold.FieldReleasedByKind:
+		m.ClearReleasedByKind()
+		return nil
+	case hold.FieldReleasedByIssuer:
+		m.ClearReleasedByIssuer()
+		return nil
+	case hold.FieldReleasedBySubject:
+		m.ClearReleasedBySubject()
+		return nil
+	case hold.FieldReleasedByDisplay:
+		m.ClearReleasedByDisplay()
+		return nil
+	}
+	return fmt.Errorf("unknown Hold nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *HoldMutation) ResetField(name string) error {
+	switch name {
+	case hold.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case hold.FieldActorKind:
+		m.ResetActorKind()
+		return nil
+	case hold.FieldActorIssuer:
+		m.ResetActorIssuer()
+		return nil
+	case hold.FieldActorSubject:
+		m.ResetActorSubject()
+		return nil
+	case hold.FieldActorDisplay:
+		m.ResetActorDisplay()
+		return nil
+	case hold.FieldServiceID:
+		m.ResetServiceID()
+		return nil
+	case hold.FieldEnvironmentID:
+		m.ResetEnvironmentID()
+		return nil
+	case hold.FieldPlacementID:
+		m.ResetPlacementID()
+		return nil
+	case hold.FieldReason:
+		m.ResetReason()
+		return nil
+	case hold.FieldDeploymentID:
+		m.ResetDeploymentID()
+		return nil
+	case hold.FieldReleasedAt:
+		m.ResetReleasedAt()
+		return nil
+	case hold.FieldReleaseReason:
+		m.ResetReleaseReason()
+		return nil
+	case hold.FieldReleasedByKind:
+		m.ResetReleasedByKind()
+		return nil
+	case hold.FieldReleasedByIssuer:
+		m.ResetReleasedByIssuer()
+		return nil
+	case hold.FieldReleasedBySubject:
+		m.ResetReleasedBySubject()
+		return nil
+	case hold.FieldReleasedByDisplay:
+		m.ResetReleasedByDisplay()
+		return nil
+	}
+	return fmt.Errorf("unknown Hold field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *HoldMutation) AddedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.service != nil {
+		edges = append(edges, hold.EdgeService)
+	}
+	if m.environment != nil {
+		edges = append(edges, hold.EdgeEnvironment)
+	}
+	if m.placement != nil {
+		edges = append(edges, hold.EdgePlacement)
+	}
+	if m.deployment != nil {
+		edges = append(edges, hold.EdgeDeployment)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *HoldMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case hold.EdgeService:
+		if id := m.service; id != nil {
+			return []ent.Value{*id}
+		}
+	case hold.EdgeEnvironment:
+		if id := m.environment; id != nil {
+			return []ent.Value{*id}
+		}
+	case hold.EdgePlacement:
+		if id := m.placement; id != nil {
+			return []ent.Value{*id}
+		}
+	case hold.EdgeDeployment:
+		if id := m.deployment; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *HoldMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 4)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *HoldMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *HoldMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.clearedservice {
+		edges = append(edges, hold.EdgeService)
+	}
+	if m.clearedenvironment {
+		edges = append(edges, hold.EdgeEnvironment)
+	}
+	if m.clearedplacement {
+		edges = append(edges, hold.EdgePlacement)
+	}
+	if m.cleareddeployment {
+		edges = append(edges, hold.EdgeDeployment)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *HoldMutation) EdgeCleared(name string) bool {
+	switch name {
+	case hold.EdgeService:
+		return m.clearedservice
+	case hold.EdgeEnvironment:
+		return m.clearedenvironment
+	case hold.EdgePlacement:
+		return m.clearedplacement
+	case hold.EdgeDeployment:
+		return m.cleareddeployment
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *HoldMutation) ClearEdge(name string) error {
+	switch name {
+	case hold.EdgeService:
+		m.ClearService()
+		return nil
+	case hold.EdgeEnvironment:
+		m.ClearEnvironment()
+		return nil
+	case hold.EdgePlacement:
+		m.ClearPlacement()
+		return nil
+	case hold.EdgeDeployment:
+		m.ClearDeployment()
+		return nil
+	}
+	return fmt.Errorf("unknown Hold unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *HoldMutation) ResetEdge(name string) error {
+	switch name {
+	case hold.EdgeService:
+		m.ResetService()
+		return nil
+	case hold.EdgeEnvironment:
+		m.ResetEnvironment()
+		return nil
+	case hold.EdgePlacement:
+		m.ResetPlacement()
+		return nil
+	case hold.EdgeDeployment:
+		m.ResetDeployment()
+		return nil
+	}
+	return fmt.Errorf("unknown Hold edge %s", name)
 }
 
 // IdempotencyKeyMutation represents an operation that mutates the IdempotencyKey nodes in the graph.

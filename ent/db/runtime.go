@@ -12,6 +12,7 @@ import (
 	"github.com/shiplog/shiplog/ent/db/document"
 	"github.com/shiplog/shiplog/ent/db/environment"
 	"github.com/shiplog/shiplog/ent/db/event"
+	"github.com/shiplog/shiplog/ent/db/hold"
 	"github.com/shiplog/shiplog/ent/db/lease"
 	"github.com/shiplog/shiplog/ent/db/loghead"
 	"github.com/shiplog/shiplog/ent/db/payload"
@@ -53,6 +54,10 @@ func init() {
 	_ = decisionMixinFields0
 	decisionFields := schema.Decision{}.Fields()
 	_ = decisionFields
+	// decisionDescOpen is the schema descriptor for open field.
+	decisionDescOpen := decisionFields[9].Descriptor()
+	// decision.DefaultOpen holds the default value on creation for the open field.
+	decision.DefaultOpen = decisionDescOpen.Default.(bool)
 	// decisionDescID is the schema descriptor for id field.
 	decisionDescID := decisionMixinFields0[0].Descriptor()
 	// decision.IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -98,6 +103,15 @@ func init() {
 	eventDescID := eventMixinFields0[0].Descriptor()
 	// event.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	event.IDValidator = eventDescID.Validators[0].(func(string) error)
+	holdMixin := schema.Hold{}.Mixin()
+	holdMixinFields0 := holdMixin[0].Fields()
+	_ = holdMixinFields0
+	holdFields := schema.Hold{}.Fields()
+	_ = holdFields
+	// holdDescID is the schema descriptor for id field.
+	holdDescID := holdMixinFields0[0].Descriptor()
+	// hold.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	hold.IDValidator = holdDescID.Validators[0].(func(string) error)
 	leaseFields := schema.Lease{}.Fields()
 	_ = leaseFields
 	// leaseDescID is the schema descriptor for id field.

@@ -32,6 +32,10 @@ const (
 	FieldReasons = "reasons"
 	// FieldDeploymentID holds the string denoting the deployment_id field in the database.
 	FieldDeploymentID = "deployment_id"
+	// FieldSourceID holds the string denoting the source_id field in the database.
+	FieldSourceID = "source_id"
+	// FieldOpen holds the string denoting the open field in the database.
+	FieldOpen = "open"
 	// EdgeRule holds the string denoting the rule edge name in mutations.
 	EdgeRule = "rule"
 	// EdgeVersion holds the string denoting the version edge name in mutations.
@@ -40,6 +44,8 @@ const (
 	EdgeEnvironment = "environment"
 	// EdgeDeployment holds the string denoting the deployment edge name in mutations.
 	EdgeDeployment = "deployment"
+	// EdgeSource holds the string denoting the source edge name in mutations.
+	EdgeSource = "source"
 	// Table holds the table name of the decision in the database.
 	Table = "decisions"
 	// RuleTable is the table that holds the rule relation/edge.
@@ -70,6 +76,13 @@ const (
 	DeploymentInverseTable = "deployments"
 	// DeploymentColumn is the table column denoting the deployment relation/edge.
 	DeploymentColumn = "deployment_id"
+	// SourceTable is the table that holds the source relation/edge.
+	SourceTable = "decisions"
+	// SourceInverseTable is the table name for the Deployment entity.
+	// It exists in this package in order to avoid circular dependency with the "deployment" package.
+	SourceInverseTable = "deployments"
+	// SourceColumn is the table column denoting the source relation/edge.
+	SourceColumn = "source_id"
 )
 
 // Columns holds all SQL columns for decision fields.
@@ -84,6 +97,8 @@ var Columns = []string{
 	FieldEffect,
 	FieldReasons,
 	FieldDeploymentID,
+	FieldSourceID,
+	FieldOpen,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -97,6 +112,8 @@ func ValidColumn(column string) bool {
 }
 
 var (
+	// DefaultOpen holds the default value on creation for the "open" field.
+	DefaultOpen bool
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -173,6 +190,16 @@ func ByDeploymentID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDeploymentID, opts...).ToFunc()
 }
 
+// BySourceID orders the results by the source_id field.
+func BySourceID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSourceID, opts...).ToFunc()
+}
+
+// ByOpen orders the results by the open field.
+func ByOpen(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOpen, opts...).ToFunc()
+}
+
 // ByRuleField orders the results by rule field.
 func ByRuleField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -198,6 +225,13 @@ func ByEnvironmentField(field string, opts ...sql.OrderTermOption) OrderOption {
 func ByDeploymentField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
 		sqlgraph.OrderByNeighborTerms(s, newDeploymentStep(), sql.OrderByField(field, opts...))
+	}
+}
+
+// BySourceField orders the results by source field.
+func BySourceField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newSourceStep(), sql.OrderByField(field, opts...))
 	}
 }
 func newRuleStep() *sqlgraph.Step {
@@ -226,5 +260,12 @@ func newDeploymentStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(DeploymentInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, false, DeploymentTable, DeploymentColumn),
+	)
+}
+func newSourceStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(SourceInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, false, SourceTable, SourceColumn),
 	)
 }

@@ -100,6 +100,16 @@ func DeploymentID(v string) predicate.Decision {
 	return predicate.Decision(sql.FieldEQ(FieldDeploymentID, v))
 }
 
+// SourceID applies equality check predicate on the "source_id" field. It's identical to SourceIDEQ.
+func SourceID(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldEQ(FieldSourceID, v))
+}
+
+// Open applies equality check predicate on the "open" field. It's identical to OpenEQ.
+func Open(v bool) predicate.Decision {
+	return predicate.Decision(sql.FieldEQ(FieldOpen, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Decision {
 	return predicate.Decision(sql.FieldEQ(FieldCreatedAt, v))
@@ -535,6 +545,91 @@ func DeploymentIDContainsFold(v string) predicate.Decision {
 	return predicate.Decision(sql.FieldContainsFold(FieldDeploymentID, v))
 }
 
+// SourceIDEQ applies the EQ predicate on the "source_id" field.
+func SourceIDEQ(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldEQ(FieldSourceID, v))
+}
+
+// SourceIDNEQ applies the NEQ predicate on the "source_id" field.
+func SourceIDNEQ(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldNEQ(FieldSourceID, v))
+}
+
+// SourceIDIn applies the In predicate on the "source_id" field.
+func SourceIDIn(vs ...string) predicate.Decision {
+	return predicate.Decision(sql.FieldIn(FieldSourceID, vs...))
+}
+
+// SourceIDNotIn applies the NotIn predicate on the "source_id" field.
+func SourceIDNotIn(vs ...string) predicate.Decision {
+	return predicate.Decision(sql.FieldNotIn(FieldSourceID, vs...))
+}
+
+// SourceIDGT applies the GT predicate on the "source_id" field.
+func SourceIDGT(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldGT(FieldSourceID, v))
+}
+
+// SourceIDGTE applies the GTE predicate on the "source_id" field.
+func SourceIDGTE(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldGTE(FieldSourceID, v))
+}
+
+// SourceIDLT applies the LT predicate on the "source_id" field.
+func SourceIDLT(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldLT(FieldSourceID, v))
+}
+
+// SourceIDLTE applies the LTE predicate on the "source_id" field.
+func SourceIDLTE(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldLTE(FieldSourceID, v))
+}
+
+// SourceIDContains applies the Contains predicate on the "source_id" field.
+func SourceIDContains(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldContains(FieldSourceID, v))
+}
+
+// SourceIDHasPrefix applies the HasPrefix predicate on the "source_id" field.
+func SourceIDHasPrefix(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldHasPrefix(FieldSourceID, v))
+}
+
+// SourceIDHasSuffix applies the HasSuffix predicate on the "source_id" field.
+func SourceIDHasSuffix(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldHasSuffix(FieldSourceID, v))
+}
+
+// SourceIDIsNil applies the IsNil predicate on the "source_id" field.
+func SourceIDIsNil() predicate.Decision {
+	return predicate.Decision(sql.FieldIsNull(FieldSourceID))
+}
+
+// SourceIDNotNil applies the NotNil predicate on the "source_id" field.
+func SourceIDNotNil() predicate.Decision {
+	return predicate.Decision(sql.FieldNotNull(FieldSourceID))
+}
+
+// SourceIDEqualFold applies the EqualFold predicate on the "source_id" field.
+func SourceIDEqualFold(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldEqualFold(FieldSourceID, v))
+}
+
+// SourceIDContainsFold applies the ContainsFold predicate on the "source_id" field.
+func SourceIDContainsFold(v string) predicate.Decision {
+	return predicate.Decision(sql.FieldContainsFold(FieldSourceID, v))
+}
+
+// OpenEQ applies the EQ predicate on the "open" field.
+func OpenEQ(v bool) predicate.Decision {
+	return predicate.Decision(sql.FieldEQ(FieldOpen, v))
+}
+
+// OpenNEQ applies the NEQ predicate on the "open" field.
+func OpenNEQ(v bool) predicate.Decision {
+	return predicate.Decision(sql.FieldNEQ(FieldOpen, v))
+}
+
 // HasRule applies the HasEdge predicate on the "rule" edge.
 func HasRule() predicate.Decision {
 	return predicate.Decision(func(s *sql.Selector) {
@@ -619,6 +714,29 @@ func HasDeployment() predicate.Decision {
 func HasDeploymentWith(preds ...predicate.Deployment) predicate.Decision {
 	return predicate.Decision(func(s *sql.Selector) {
 		step := newDeploymentStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasSource applies the HasEdge predicate on the "source" edge.
+func HasSource() predicate.Decision {
+	return predicate.Decision(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, SourceTable, SourceColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSourceWith applies the HasEdge predicate on the "source" edge with a given conditions (other predicates).
+func HasSourceWith(preds ...predicate.Deployment) predicate.Decision {
+	return predicate.Decision(func(s *sql.Selector) {
+		step := newSourceStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

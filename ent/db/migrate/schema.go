@@ -102,10 +102,12 @@ var (
 		{Name: "event_id", Type: field.TypeString},
 		{Name: "effect", Type: field.TypeEnum, Enums: []string{"DEPLOY", "SKIP", "HOLD"}},
 		{Name: "reasons", Type: field.TypeJSON},
+		{Name: "open", Type: field.TypeBool, Default: false},
 		{Name: "rule_id", Type: field.TypeString, Size: 80},
 		{Name: "version_id", Type: field.TypeString, Size: 80},
 		{Name: "environment_id", Type: field.TypeString, Size: 80},
 		{Name: "deployment_id", Type: field.TypeString, Nullable: true, Size: 80},
+		{Name: "source_id", Type: field.TypeString, Nullable: true, Size: 80},
 	}
 	// DecisionsTable holds the schema information for the "decisions" table.
 	DecisionsTable = &schema.Table{
@@ -115,25 +117,31 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "decisions_rules_rule",
-				Columns:    []*schema.Column{DecisionsColumns[6]},
+				Columns:    []*schema.Column{DecisionsColumns[7]},
 				RefColumns: []*schema.Column{RulesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "decisions_versions_version",
-				Columns:    []*schema.Column{DecisionsColumns[7]},
+				Columns:    []*schema.Column{DecisionsColumns[8]},
 				RefColumns: []*schema.Column{VersionsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "decisions_environments_environment",
-				Columns:    []*schema.Column{DecisionsColumns[8]},
+				Columns:    []*schema.Column{DecisionsColumns[9]},
 				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "decisions_deployments_deployment",
-				Columns:    []*schema.Column{DecisionsColumns[9]},
+				Columns:    []*schema.Column{DecisionsColumns[10]},
+				RefColumns: []*schema.Column{DeploymentsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "decisions_deployments_source",
+				Columns:    []*schema.Column{DecisionsColumns[11]},
 				RefColumns: []*schema.Column{DeploymentsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -142,22 +150,30 @@ var (
 			{
 				Name:    "decision_rule_id_event_id",
 				Unique:  true,
-				Columns: []*schema.Column{DecisionsColumns[6], DecisionsColumns[3]},
+				Columns: []*schema.Column{DecisionsColumns[7], DecisionsColumns[3]},
 			},
 			{
 				Name:    "decision_rule_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{DecisionsColumns[6], DecisionsColumns[1], DecisionsColumns[0]},
+				Columns: []*schema.Column{DecisionsColumns[7], DecisionsColumns[1], DecisionsColumns[0]},
 			},
 			{
 				Name:    "decision_version_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{DecisionsColumns[7], DecisionsColumns[1], DecisionsColumns[0]},
+				Columns: []*schema.Column{DecisionsColumns[8], DecisionsColumns[1], DecisionsColumns[0]},
 			},
 			{
 				Name:    "decision_deployment_id",
 				Unique:  false,
-				Columns: []*schema.Column{DecisionsColumns[9]},
+				Columns: []*schema.Column{DecisionsColumns[10]},
+			},
+			{
+				Name:    "decision_open",
+				Unique:  false,
+				Columns: []*schema.Column{DecisionsColumns[9], DecisionsColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "open",
+				},
 			},
 		},
 	}
@@ -406,6 +422,83 @@ var (
 				Name:    "event_time",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[6]},
+			},
+		},
+	}
+	// HoldsColumns holds the columns for the "holds" table.
+	HoldsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 80},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "actor_kind", Type: field.TypeEnum, Enums: []string{"USER", "CI", "RULE", "SYSTEM", "EXTERNAL"}},
+		{Name: "actor_issuer", Type: field.TypeString},
+		{Name: "actor_subject", Type: field.TypeString},
+		{Name: "actor_display", Type: field.TypeString},
+		{Name: "reason", Type: field.TypeString},
+		{Name: "released_at", Type: field.TypeTime, Nullable: true},
+		{Name: "release_reason", Type: field.TypeString, Nullable: true},
+		{Name: "released_by_kind", Type: field.TypeString, Nullable: true},
+		{Name: "released_by_issuer", Type: field.TypeString, Nullable: true},
+		{Name: "released_by_subject", Type: field.TypeString, Nullable: true},
+		{Name: "released_by_display", Type: field.TypeString, Nullable: true},
+		{Name: "service_id", Type: field.TypeString, Size: 80},
+		{Name: "environment_id", Type: field.TypeString, Size: 80},
+		{Name: "placement_id", Type: field.TypeString, Size: 80},
+		{Name: "deployment_id", Type: field.TypeString, Nullable: true, Size: 80},
+	}
+	// HoldsTable holds the schema information for the "holds" table.
+	HoldsTable = &schema.Table{
+		Name:       "holds",
+		Columns:    HoldsColumns,
+		PrimaryKey: []*schema.Column{HoldsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "holds_services_service",
+				Columns:    []*schema.Column{HoldsColumns[13]},
+				RefColumns: []*schema.Column{ServicesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "holds_environments_environment",
+				Columns:    []*schema.Column{HoldsColumns[14]},
+				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "holds_placements_placement",
+				Columns:    []*schema.Column{HoldsColumns[15]},
+				RefColumns: []*schema.Column{PlacementsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "holds_deployments_deployment",
+				Columns:    []*schema.Column{HoldsColumns[16]},
+				RefColumns: []*schema.Column{DeploymentsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "hold_standing",
+				Unique:  true,
+				Columns: []*schema.Column{HoldsColumns[15]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "released_at IS NULL",
+				},
+			},
+			{
+				Name:    "hold_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{HoldsColumns[1], HoldsColumns[0]},
+			},
+			{
+				Name:    "hold_service_id_environment_id_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{HoldsColumns[13], HoldsColumns[14], HoldsColumns[1], HoldsColumns[0]},
+			},
+			{
+				Name:    "hold_environment_id_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{HoldsColumns[14], HoldsColumns[1], HoldsColumns[0]},
 			},
 		},
 	}
@@ -960,6 +1053,7 @@ var (
 		DocumentsTable,
 		EnvironmentsTable,
 		EventsTable,
+		HoldsTable,
 		IdempotencyKeysTable,
 		ImagesTable,
 		JournalHeadsTable,
@@ -990,12 +1084,17 @@ func init() {
 	DecisionsTable.ForeignKeys[1].RefTable = VersionsTable
 	DecisionsTable.ForeignKeys[2].RefTable = EnvironmentsTable
 	DecisionsTable.ForeignKeys[3].RefTable = DeploymentsTable
+	DecisionsTable.ForeignKeys[4].RefTable = DeploymentsTable
 	DeploymentsTable.ForeignKeys[0].RefTable = ServicesTable
 	DeploymentsTable.ForeignKeys[1].RefTable = EnvironmentsTable
 	DeploymentsTable.ForeignKeys[2].RefTable = VersionsTable
 	DeploymentsTable.ForeignKeys[3].RefTable = TargetsTable
 	DeploymentsTable.ForeignKeys[4].RefTable = SnapshotsTable
 	EnvironmentsTable.ForeignKeys[0].RefTable = TargetsTable
+	HoldsTable.ForeignKeys[0].RefTable = ServicesTable
+	HoldsTable.ForeignKeys[1].RefTable = EnvironmentsTable
+	HoldsTable.ForeignKeys[2].RefTable = PlacementsTable
+	HoldsTable.ForeignKeys[3].RefTable = DeploymentsTable
 	ImagesTable.ForeignKeys[0].RefTable = VersionsTable
 	ObservationsTable.ForeignKeys[0].RefTable = PlacementsTable
 	PlacementsTable.ForeignKeys[0].RefTable = ServicesTable
