@@ -57,6 +57,10 @@ func (m mutation) Promote(ctx context.Context, input deployment.Promote) (*deplo
 	return m.Engine.Promote(ctx, input)
 }
 
+func (m mutation) PromoteEnvironment(ctx context.Context, input deployment.PromoteEnvironment) (*deployment.PromoteEnvironmentResult, error) {
+	return m.Engine.PromoteEnvironment(ctx, input)
+}
+
 func (m mutation) Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.DeployResult, error) {
 	return m.Engine.Redeploy(ctx, input)
 }

@@ -47,6 +47,7 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 	"Mutation.recordDeployment":   {CI, Deployer, Operator},
 	"Mutation.deploy":             {Deployer, Operator},
 	"Mutation.promote":            {Deployer, Operator},
+	"Mutation.promoteEnvironment": {Deployer, Operator},
 	"Mutation.redeploy":           {Deployer, Operator},
 	"Mutation.rollback":           {Deployer, Operator},
 	"Mutation.undeploy":           {Deployer, Operator},

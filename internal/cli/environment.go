@@ -8,6 +8,7 @@ import (
 type environmentCommands struct {
 	Create  environmentCreate  `cmd:"" help:"Create an environment."`
 	List    environmentList    `cmd:"" help:"List environments by rank."`
+	Promote environmentPromote `cmd:"" help:"Promote all that differs from one environment to another, as one reviewed set."`
 	Archive environmentArchive `cmd:"" help:"Archive an environment; nothing of it is lost."`
 }
 

@@ -88,6 +88,11 @@ func TestRequestsFitTheSchema(t *testing.T) {
 			"promote hello a b --reason r --dry-run --preempt --override o --expected-current d --idempotency-key k",
 			`{"input":{"service":"hello","from":"a","to":"b","reason":"r","dryRun":true,"preempt":true,"override":{"reason":"o"},"expectedCurrent":"d","idempotencyKey":"k"}}`,
 		},
+		"environment promote, to review": {"environment promote a b --service s --idempotency-key k", `{"input":{"from":"a","to":"b","services":["s"],"dryRun":true}}`},
+		"environment promote": {
+			"environment promote a b --expected sha256:d --reason r --preempt --override o --idempotency-key k",
+			`{"input":{"from":"a","to":"b","expected":"sha256:d","reason":"r","preempt":true,"override":{"reason":"o"},"idempotencyKey":"k"}}`,
+		},
 		"redeploy": {
 			"redeploy deployment_1 --latest --dry-run --preempt --idempotency-key k",
 			`{"input":{"deployment":"deployment_1","configuration":"LATEST","dryRun":true,"preempt":true,"idempotencyKey":"k"}}`,

@@ -72,7 +72,6 @@ func (e *Engine) create(ctx context.Context, tx *store.Tx, r request) (*db.Deplo
 
 // put stores what was admitted. The placement is locked.
 func (e *Engine) put(ctx context.Context, tx *store.Tx, r request, p *db.Placement) (*db.Deployment, error) {
-
 	if r.kind == deployment.KindUNDEPLOY {
 		if err := r.isThere(ctx, tx.Client, p); err != nil {
 			return nil, err

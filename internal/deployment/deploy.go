@@ -170,11 +170,7 @@ func (e *Engine) make(ctx context.Context, caller access.Caller, mutation string
 			return made{}, err
 		}
 
-		if err := e.plannable(ctx, tx.Client, r); err != nil {
-			return made{}, err
-		}
-
-		d, stands, err := e.create(ctx, tx, r)
+		d, stands, err := e.admitted(ctx, tx, r)
 		if err != nil {
 			return made{}, err
 		}

@@ -203,7 +203,7 @@ func (e *Engine) ReleaseHold(ctx context.Context, in ReleaseHold) (*ReleaseHoldR
 
 		result.Changed = true
 		result.Hold, err = tx.Hold.UpdateOneID(row.ID).SetReleasedAt(store.Now()).SetNillableReleaseReason(text(in.Reason)).
-			SetReleasedByKind(string(caller.Actor.Kind)).SetReleasedByIssuer(caller.Actor.Issuer).
+			SetReleasedByKind(caller.Actor.Kind).SetReleasedByIssuer(caller.Actor.Issuer).
 			SetReleasedBySubject(caller.Actor.Subject).SetReleasedByDisplay(caller.Actor.Display).Save(ctx)
 		if err != nil {
 			return err

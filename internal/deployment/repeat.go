@@ -298,7 +298,7 @@ func RollbackAllowed(d *db.Deployment, v *db.Version, environment *db.Environmen
 	case environment.ArchivedAt != nil:
 		refusal = fault.New(fault.Conflict, "environment %s is archived", environment.Name)
 	case d.BecameCurrentAt == nil:
-		refusal = fault.New(fault.Conflict, "deployment %s never worked: it is %s", d.ID, d.Status)
+		refusal = fault.New(fault.Conflict, "deployment %s never worked, it is %s: going back to it takes an override", d.ID, d.Status)
 	case p != nil && value(p.RecordedID) == d.ID && value(p.AppliedID) == d.ID:
 		refusal = fault.New(fault.Conflict, "deployment %s is what is in place", d.ID)
 	case environment.LockedReason != nil:

@@ -57,6 +57,9 @@ func creations(w *world, source string) []creation {
 		{"deploy", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"service": "shop", "environment": place, "version": "1.0.0"}
 		}, deployments},
+		{"promote", "deployment { id }", func(int) map[string]any {
+			return map[string]any{"service": "shop", "from": "elsewhere", "to": place}
+		}, deployments},
 		{"redeploy", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"deployment": source}
 		}, deployments},
@@ -286,7 +289,8 @@ func (w *world) letGo(t *testing.T) {
 	}
 
 	for _, one := range standing.Holds.Nodes {
-		if err := w.mutate(t.Context(), "releaseHold", "changed", map[string]any{"hold": one.ID}, nil); err != nil {
+		input := map[string]any{"input": map[string]any{"hold": one.ID}}
+		if err := w.ask(t.Context(), w.next(), mutationText("releaseHold", "changed"), input, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,6 +18,7 @@ type model struct {
 	locked      bool
 	held        bool
 	blocked     map[int]bool // versions
+	elsewhere   *int         // the version that is recorded where somebody else deploys
 	deployments []*modelDeployment
 	recorded    *modelDeployment
 	applied     *modelDeployment

@@ -190,6 +190,10 @@ func (f *fixtures) input(mutation, path string, n int) object {
 			"service": "subject", "from": "elsewhere", "to": "here", "reason": "for the test", "dryRun": false, "preempt": false,
 			"override": object{"reason": "for the test"}, "expectedCurrent": f.recorded, "idempotencyKey": key,
 		},
+		"promoteEnvironment": {
+			"from": "elsewhere", "to": "lockable", "services": []any{"subject"}, "expected": "sha256:0", "dryRun": false, "reason": "for the test",
+			"preempt": false, "override": object{"reason": "for the test"}, "idempotencyKey": key,
+		},
 		"undeploy": {
 			"service": "subject", "environment": "here", "dryRun": false, "reason": "for the test", "preempt": false, "override": object{"reason": "for the test"},
 			"expectedCurrent": f.recorded, "idempotencyKey": key,

@@ -108,8 +108,9 @@ type refusal struct {
 	Message    string `json:"message"`
 	Path       []any  `json:"path"`
 	Extensions struct {
-		Code  string `json:"code"`
-		Field string `json:"field"`
+		Code    string                                `json:"code"`
+		Field   string                                `json:"field"`
+		Current *struct{ Deployment, Version string } `json:"current"`
 	} `json:"extensions"`
 }
 

@@ -184,6 +184,10 @@ func (f *fixtures) states(schema *ast.Schema, mutation *ast.FieldDefinition) []a
 			{class: wrongState, path: "to", what: "where somebody else deploys", input: input(object{"service": "steady", "from": "steady", "to": "elsewhere", "expectedCurrent": nil})},
 			{class: wrongState, path: "expectedCurrent", what: "not the current one", input: input(nil)},
 		},
+		"promoteEnvironment": {
+			{class: wrongState, path: "expected", what: "not what was reviewed", input: input(nil)},
+			{class: wrongState, path: "to", what: "where it is", input: input(object{"to": "elsewhere"})},
+		},
 		"createHold": {
 			{class: wrongState, path: "environment", what: "held already", first: input(object{"service": "busy", "environment": "busy"}), input: input(object{"service": "busy", "environment": "busy"})},
 		},
@@ -231,7 +235,7 @@ func (f *fixtures) stand(a *api) {
 		return made
 	}
 
-	for i, name := range []string{"busy", "steady", "bare", "promoted"} {
+	for i, name := range []string{"busy", "steady", "bare", "promoted", "set"} {
 		ask[object](a, `mutation($n: String!, $r: Int!) {
 			createService(input: {name: $n}) { service { id } }
 			createEnvironment(input: {name: $n, tier: TESTING, rank: $r, target: {kind: PROCESS}}) { environment { id } }
@@ -244,13 +248,18 @@ func (f *fixtures) stand(a *api) {
 	f.worked = f.name("WORKED", deploy("steady", "1", forever(), func(status string) bool { return status == "SUCCEEDED" }))
 	deploy("steady", "2", forever(), func(status string) bool { return status == "SUCCEEDED" })
 
+	set := ask[struct {
+		PromoteEnvironment struct{ Set struct{ Digest string } }
+	}](a, `mutation { promoteEnvironment(input: {from: "steady", to: "set", dryRun: true}) { set { digest } } }`, nil).PromoteEnvironment.Set
+
 	// What acts is refused in the end in all other cases; here it is done.
 	f.acting = map[string]object{
-		"deploy":   {"dryRun": false, "override": nil},
-		"redeploy": {"expectedCurrent": nil, "override": nil},
-		"rollback": {"service": "steady", "environment": "steady", "to": f.worked, "expectedCurrent": nil, "override": nil},
-		"undeploy": {"service": "steady", "environment": "steady", "expectedCurrent": nil, "override": nil},
-		"promote":  {"service": "steady", "from": "steady", "to": "promoted", "expectedCurrent": nil, "override": nil},
+		"deploy":             {"dryRun": false, "override": nil},
+		"redeploy":           {"expectedCurrent": nil, "override": nil},
+		"rollback":           {"service": "steady", "environment": "steady", "to": f.worked, "expectedCurrent": nil, "override": nil},
+		"undeploy":           {"service": "steady", "environment": "steady", "expectedCurrent": nil, "override": nil},
+		"promote":            {"service": "steady", "from": "steady", "to": "promoted", "expectedCurrent": nil, "override": nil},
+		"promoteEnvironment": {"from": "steady", "to": "set", "services": nil, "expected": set.Digest, "override": nil},
 		// Where nobody's hold stands yet.
 		"createHold": {"service": "bare", "environment": "bare"},
 	}
