@@ -84,6 +84,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("LogFilter", ec.unmarshalInputLogFilter),
 			graphql.NewInputUnmarshaler("OverrideInput", ec.unmarshalInputOverrideInput),
 			graphql.NewInputUnmarshaler("PlacementFilter", ec.unmarshalInputPlacementFilter),
+			graphql.NewInputUnmarshaler("PromoteEnvironmentInput", ec.unmarshalInputPromoteEnvironmentInput),
 			graphql.NewInputUnmarshaler("PromoteInput", ec.unmarshalInputPromoteInput),
 			graphql.NewInputUnmarshaler("PutRuleInput", ec.unmarshalInputPutRuleInput),
 			graphql.NewInputUnmarshaler("RecordDeploymentInput", ec.unmarshalInputRecordDeploymentInput),
@@ -1875,6 +1876,11 @@ type Mutation {
     "What is asked for."
     input: PromoteInput!
   ): PromotePayload!
+  "Promotes every service whose version differs between two environments, as one reviewed set: all of it or nothing. What is not in place in ` + "`" + `from` + "`" + ` stays as it is."
+  promoteEnvironment(
+    "What is asked for."
+    input: PromoteEnvironmentInput!
+  ): PromoteEnvironmentPayload!
   "Repeats a deployment, with its own configuration or with the latest."
   redeploy(
     "What is asked for."
@@ -2328,7 +2334,7 @@ type Plan {
 
 "Something that stands against an act."
 type UnmetGate {
-  "LOCKED, HELD or BLOCKED."
+  "LOCKED, HELD or BLOCKED; of a refusal any."
   code: ErrorCode!
   "For people."
   message: String!
@@ -2370,6 +2376,64 @@ type PromotePayload {
   deployment: Deployment
   "The plan, on a dry run."
   plan: Plan
+}
+
+"Input of promoteEnvironment."
+input PromoteEnvironmentInput {
+  "The environment in which the versions are in place: name or id."
+  from: ID!
+  "The environment to deploy them to: name or id."
+  to: ID!
+  "Only these services, by name or id, at most 500; all that differ when left out."
+  services: [ID!]
+  "The digest of the set that was reviewed; another one by now is STALE, with ` + "`" + `extensions.current.digest` + "`" + `. Needed unless it is a dry run."
+  expected: String
+  "Only show the set, with the plan of each service and what stands against it."
+  dryRun: Boolean = false
+  "Why."
+  reason: String
+  "Stop what is under way at its next safe point."
+  preempt: Boolean = false
+  "Pass a lock, holds and blocks."
+  override: OverrideInput
+  "See the conventions."
+  idempotencyKey: String
+}
+
+"Answer of promoteEnvironment."
+type PromoteEnvironmentPayload {
+  "The set, on a dry run."
+  set: PromotionSet
+  "The deployments, in the order of the set; none on a dry run."
+  deployments: [Deployment!]!
+}
+
+"What differs between two environments."
+type PromotionSet {
+  "SHA-256 over the services, what is in place in both environments, and the revisions of the configuration that would be deployed."
+  digest: String!
+  "Where the versions are in place."
+  from: Environment!
+  "Where they would go."
+  to: Environment!
+  "One a service whose version differs, by the service's name."
+  items: [PromotionItem!]!
+}
+
+"A service of a set."
+type PromotionItem {
+  "The service."
+  service: Service!
+  "The version that would go."
+  version: Version!
+  "The deployment that put it in place where it is."
+  source: Deployment!
+  "What is in place where it would go."
+  current: Deployment
+  "What would be applied; null when it cannot be."
+  plan: Plan
+  "Why it cannot be; null when it can."
+  refusal: UnmetGate
 }
 
 "Which configuration a repetition takes."
@@ -3523,6 +3587,16 @@ func (ec *executionContext) childFields_Plan(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Plan", field.Name)
 }
 
+func (ec *executionContext) childFields_PromoteEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "set":
+		return ec.fieldContext_PromoteEnvironmentPayload_set(ctx, field)
+	case "deployments":
+		return ec.fieldContext_PromoteEnvironmentPayload_deployments(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PromoteEnvironmentPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_PromotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deployment":
@@ -3531,6 +3605,38 @@ func (ec *executionContext) childFields_PromotePayload(ctx context.Context, fiel
 		return ec.fieldContext_PromotePayload_plan(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PromotePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PromotionItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "service":
+		return ec.fieldContext_PromotionItem_service(ctx, field)
+	case "version":
+		return ec.fieldContext_PromotionItem_version(ctx, field)
+	case "source":
+		return ec.fieldContext_PromotionItem_source(ctx, field)
+	case "current":
+		return ec.fieldContext_PromotionItem_current(ctx, field)
+	case "plan":
+		return ec.fieldContext_PromotionItem_plan(ctx, field)
+	case "refusal":
+		return ec.fieldContext_PromotionItem_refusal(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PromotionItem", field.Name)
+}
+
+func (ec *executionContext) childFields_PromotionSet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "digest":
+		return ec.fieldContext_PromotionSet_digest(ctx, field)
+	case "from":
+		return ec.fieldContext_PromotionSet_from(ctx, field)
+	case "to":
+		return ec.fieldContext_PromotionSet_to(ctx, field)
+	case "items":
+		return ec.fieldContext_PromotionSet_items(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PromotionSet", field.Name)
 }
 
 func (ec *executionContext) childFields_PutRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -119,6 +119,7 @@ type MutationResolver interface {
 	RecordDeployment(ctx context.Context, input deployment.Record) (*deployment.RecordResult, error)
 	Deploy(ctx context.Context, input deployment.Deploy) (*deployment.DeployResult, error)
 	Promote(ctx context.Context, input deployment.Promote) (*deployment.DeployResult, error)
+	PromoteEnvironment(ctx context.Context, input deployment.PromoteEnvironment) (*deployment.PromoteEnvironmentResult, error)
 	Redeploy(ctx context.Context, input deployment.Redeploy) (*deployment.DeployResult, error)
 	Rollback(ctx context.Context, input deployment.Rollback) (*deployment.RollbackResult, error)
 	Undeploy(ctx context.Context, input deployment.Undeploy) (*deployment.DeployResult, error)
@@ -495,6 +496,20 @@ func (ec *executionContext) field_Mutation_lockEnvironment_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (catalog.LockEnvironment, error) {
 			return ec.unmarshalNLockEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcatalogᚐLockEnvironment(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_promoteEnvironment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deployment.PromoteEnvironment, error) {
+			return ec.unmarshalNPromoteEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromoteEnvironment(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7933,6 +7948,50 @@ func (ec *executionContext) fieldContext_Mutation_promote(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_promoteEnvironment(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_promoteEnvironment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PromoteEnvironment(ctx, fc.Args["input"].(deployment.PromoteEnvironment))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.PromoteEnvironmentResult) graphql.Marshaler {
+			return ec.marshalNPromoteEnvironmentPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromoteEnvironmentResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_promoteEnvironment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PromoteEnvironmentPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_promoteEnvironment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_redeploy(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9647,6 +9706,70 @@ func (ec *executionContext) fieldContext_Plan_unmet(_ context.Context, field gra
 	return fc, nil
 }
 
+func (ec *executionContext) _PromoteEnvironmentPayload_set(ctx context.Context, field graphql.CollectedField, obj *deployment.PromoteEnvironmentResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromoteEnvironmentPayload_set(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Set, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.PromotionSet) graphql.Marshaler {
+			return ec.marshalOPromotionSet2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromotionSet(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromoteEnvironmentPayload_set(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromoteEnvironmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PromotionSet(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromoteEnvironmentPayload_deployments(ctx context.Context, field graphql.CollectedField, obj *deployment.PromoteEnvironmentResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromoteEnvironmentPayload_deployments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Deployments, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.Deployment) graphql.Marshaler {
+			return ec.marshalNDeployment2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeploymentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromoteEnvironmentPayload_deployments(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromoteEnvironmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PromotePayload_deployment(ctx context.Context, field graphql.CollectedField, obj *deployment.DeployResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9706,6 +9829,317 @@ func (ec *executionContext) fieldContext_PromotePayload_plan(_ context.Context, 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Plan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionItem_service(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionItem_service(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Service, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Service) graphql.Marshaler {
+			return ec.marshalNService2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐService(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionItem_service(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionItem",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Service(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionItem_version(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionItem_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Version) graphql.Marshaler {
+			return ec.marshalNVersion2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐVersion(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionItem_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionItem",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionItem_source(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionItem_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
+			return ec.marshalNDeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionItem_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionItem",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionItem_current(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionItem_current(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Current, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Deployment) graphql.Marshaler {
+			return ec.marshalODeployment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐDeployment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionItem_current(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionItem",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Deployment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionItem_plan(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionItem_plan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Plan, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Plan) graphql.Marshaler {
+			return ec.marshalOPlan2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPlan(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionItem_plan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionItem",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Plan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionItem_refusal(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionItem_refusal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Refusal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *fault.Error) graphql.Marshaler {
+			return ec.marshalOUnmetGate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐError(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionItem_refusal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionItem",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnmetGate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionSet_digest(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionSet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionSet_digest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Digest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionSet_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PromotionSet", field, false, false, "String")
+}
+
+func (ec *executionContext) _PromotionSet_from(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionSet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionSet_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Environment) graphql.Marshaler {
+			return ec.marshalNEnvironment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEnvironment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionSet_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionSet",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Environment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionSet_to(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionSet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionSet_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Environment) graphql.Marshaler {
+			return ec.marshalNEnvironment2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐEnvironment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionSet_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionSet",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Environment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromotionSet_items(ctx context.Context, field graphql.CollectedField, obj *deployment.PromotionSet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromotionSet_items(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Items, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*deployment.PromotionItem) graphql.Marshaler {
+			return ec.marshalNPromotionItem2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromotionItemᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromotionSet_items(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromotionSet",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PromotionItem(ctx, field)
 		},
 	}
 	return fc, nil
@@ -15902,6 +16336,111 @@ func UnmarshalPlacementFilter(ctx context.Context, raw any) (deployment.Placemen
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputPromoteEnvironmentInput(ctx context.Context, obj any) (deployment.PromoteEnvironment, error) {
+	var it deployment.PromoteEnvironment
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+	if _, present := asMap["preempt"]; !present {
+		asMap["preempt"] = false
+	}
+
+	fieldsInOrder := [...]string{"from", "to", "services", "expected", "dryRun", "reason", "preempt", "override", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "services":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("services"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Services = data
+		case "expected":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expected"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Expected = data
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "preempt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("preempt"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Preempt = data
+		case "override":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("override"))
+			data, err := ec.unmarshalOOverrideInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐOverride(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Override = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPromoteEnvironmentInput unmarshals raw into the PromoteEnvironmentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPromoteEnvironmentInput(ctx context.Context, raw any) (deployment.PromoteEnvironment, error) {
+	var out deployment.PromoteEnvironment
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PromoteEnvironmentInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputPromoteInput(ctx context.Context, obj any) (deployment.Promote, error) {
 	var it deployment.Promote
 	if obj == nil {
@@ -20174,6 +20713,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "promoteEnvironment":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_promoteEnvironment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "redeploy":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_redeploy(ctx, field)
@@ -20760,6 +21306,44 @@ func (ec *executionContext) _Plan(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
+var promoteEnvironmentPayloadImplementors = []string{"PromoteEnvironmentPayload"}
+
+func (ec *executionContext) _PromoteEnvironmentPayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.PromoteEnvironmentResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, promoteEnvironmentPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PromoteEnvironmentPayload")
+		case "set":
+			out.Values[i] = ec._PromoteEnvironmentPayload_set(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deployments":
+			out.Values[i] = ec._PromoteEnvironmentPayload_deployments(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var promotePayloadImplementors = []string{"PromotePayload"}
 
 func (ec *executionContext) _PromotePayload(ctx context.Context, sel ast.SelectionSet, obj *deployment.DeployResult) graphql.Marshaler {
@@ -20779,6 +21363,112 @@ func (ec *executionContext) _PromotePayload(ctx context.Context, sel ast.Selecti
 		case "plan":
 			out.Values[i] = ec._PromotePayload_plan(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var promotionItemImplementors = []string{"PromotionItem"}
+
+func (ec *executionContext) _PromotionItem(ctx context.Context, sel ast.SelectionSet, obj *deployment.PromotionItem) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, promotionItemImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PromotionItem")
+		case "service":
+			out.Values[i] = ec._PromotionItem_service(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._PromotionItem_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "source":
+			out.Values[i] = ec._PromotionItem_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "current":
+			out.Values[i] = ec._PromotionItem_current(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "plan":
+			out.Values[i] = ec._PromotionItem_plan(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "refusal":
+			out.Values[i] = ec._PromotionItem_refusal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var promotionSetImplementors = []string{"PromotionSet"}
+
+func (ec *executionContext) _PromotionSet(ctx context.Context, sel ast.SelectionSet, obj *deployment.PromotionSet) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, promotionSetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PromotionSet")
+		case "digest":
+			out.Values[i] = ec._PromotionSet_digest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "from":
+			out.Values[i] = ec._PromotionSet_from(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "to":
+			out.Values[i] = ec._PromotionSet_to(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "items":
+			out.Values[i] = ec._PromotionSet_items(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -23740,6 +24430,19 @@ func (ec *executionContext) marshalNPlacementEdge2ᚖgithubᚗcomᚋshiplogᚋsh
 	return ec._PlacementEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNPromoteEnvironmentInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromoteEnvironment(ctx context.Context, v any) (deployment.PromoteEnvironment, error) {
+	res, err := ec.unmarshalInputPromoteEnvironmentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPromoteEnvironmentPayload2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromoteEnvironmentResult(ctx context.Context, sel ast.SelectionSet, v *deployment.PromoteEnvironmentResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PromoteEnvironmentPayload!")
+		return graphql.Null
+	}
+	return ec._PromoteEnvironmentPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNPromoteInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromote(ctx context.Context, v any) (deployment.Promote, error) {
 	res, err := ec.unmarshalInputPromoteInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -23751,6 +24454,30 @@ func (ec *executionContext) marshalNPromotePayload2ᚖgithubᚗcomᚋshiplogᚋs
 		return graphql.Null
 	}
 	return ec._PromotePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPromotionItem2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromotionItemᚄ(ctx context.Context, sel ast.SelectionSet, v []*deployment.PromotionItem) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPromotionItem2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromotionItem(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPromotionItem2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromotionItem(ctx context.Context, sel ast.SelectionSet, v *deployment.PromotionItem) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PromotionItem!")
+		return graphql.Null
+	}
+	return ec._PromotionItem(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNPutRuleInput2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPutRule(ctx context.Context, v any) (deployment.PutRule, error) {
@@ -24837,6 +25564,13 @@ func (ec *executionContext) marshalOPlan2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋi
 	return ec._Plan(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOPromotionSet2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐPromotionSet(ctx context.Context, sel ast.SelectionSet, v *deployment.PromotionSet) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PromotionSet(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalORecordedStatus2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋdeploymentᚐStatus(ctx context.Context, v any) (*deployment1.Status, error) {
 	if v == nil {
 		return nil, nil
@@ -24978,6 +25712,13 @@ func (ec *executionContext) unmarshalOTimeRange2ᚖgithubᚗcomᚋshiplogᚋship
 	}
 	res, err := ec.unmarshalInputTimeRange(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOUnmetGate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋfaultᚐError(ctx context.Context, sel ast.SelectionSet, v *fault.Error) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UnmetGate(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOVersion2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐVersion(ctx context.Context, sel ast.SelectionSet, v *db.Version) graphql.Marshaler {
