@@ -97,7 +97,7 @@ func TestABlockedVersionIsRejected(t *testing.T) {
 		}
 
 		ask[object](a, `mutation { unblockVersion(input: {service: "app", version: "1"}) { changed } }`, nil)
-		b.worked(b.act("rollback", where))
+		b.worked(b.act("rollback", object{"service": "app", "environment": "here", "to": first.ID}))
 	})
 }
 
