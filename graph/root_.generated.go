@@ -21,21 +21,27 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	ChangeFailureRate() ChangeFailureRateResolver
 	Check() CheckResolver
 	Configuration() ConfigurationResolver
 	Decision() DecisionResolver
 	Deployment() DeploymentResolver
+	DeploymentFrequency() DeploymentFrequencyResolver
 	Environment() EnvironmentResolver
 	Event() EventResolver
 	Hold() HoldResolver
+	JourneyStay() JourneyStayResolver
+	LeadTime() LeadTimeResolver
 	Mutation() MutationResolver
 	Placement() PlacementResolver
 	Plan() PlanResolver
 	Query() QueryResolver
 	Rule() RuleResolver
+	ScopeChange() ScopeChangeResolver
 	Service() ServiceResolver
 	Snapshot() SnapshotResolver
 	Subscription() SubscriptionResolver
+	TimeToRestore() TimeToRestoreResolver
 	Version() VersionResolver
 	Workload() WorkloadResolver
 }
@@ -95,6 +101,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ResolveStepInput", ec.unmarshalInputResolveStepInput),
 			graphql.NewInputUnmarshaler("RollbackInput", ec.unmarshalInputRollbackInput),
 			graphql.NewInputUnmarshaler("RuleFilter", ec.unmarshalInputRuleFilter),
+			graphql.NewInputUnmarshaler("Scope", ec.unmarshalInputScope),
 			graphql.NewInputUnmarshaler("ServiceFilter", ec.unmarshalInputServiceFilter),
 			graphql.NewInputUnmarshaler("ServiceSelectorInput", ec.unmarshalInputServiceSelectorInput),
 			graphql.NewInputUnmarshaler("SetConfigurationInput", ec.unmarshalInputSetConfigurationInput),
@@ -431,6 +438,28 @@ type DecisionEdge {
   cursor: Cursor!
   "The decision."
   node: Decision!
+}
+
+"A page of what changed."
+type ScopeChangeConnection {
+  "The entries with their cursors."
+  edges: [ScopeChangeEdge!]!
+  "The entries alone."
+  nodes: [ScopeChange!]!
+  "Where this page stands."
+  pageInfo: PageInfo!
+  "The journal's position in the same database snapshot as this page: subscribe with ` + "`" + `after` + "`" + ` set to it and miss nothing."
+  position: Cursor!
+  "How many there are in all under the filter; computed only when asked for."
+  totalCount: Int!
+}
+
+"An entry of a page of what changed."
+type ScopeChangeEdge {
+  "Its place in the list."
+  cursor: Cursor!
+  "The change."
+  node: ScopeChange!
 }
 
 "A page of holds."
@@ -775,7 +804,11 @@ type Workload {
   manifests: String
 }
 
-"A stop of a version's journey: one environment."
+"""
+A stop of a version's journey: one environment. Who brought it there stands in
+` + "`" + `deployments` + "`" + `, what was found there in ` + "`" + `checks` + "`" + `, and how long it stood, and what
+ended that, in ` + "`" + `stays` + "`" + `.
+"""
 type JourneyStop {
   "Where."
   environment: Environment!
@@ -787,10 +820,28 @@ type JourneyStop {
   currentUntil: Time
   "Whether it is current there now."
   isCurrent: Boolean!
+  "Every time that it was current there, oldest first; to be deployed again over itself does not end one."
+  stays: [JourneyStay!]!
+  "How long it has been current there in all, in whole seconds, up to now."
+  soakSeconds: Long!
+  "What its checks there say together, of each name the newest: FAILED when one failed, else INCONCLUSIVE when one is, else PASSED; null without checks."
+  verdict: CheckResult
   "Every deployment of it there, oldest first."
   deployments: [Deployment!]!
   "Every check of it there, oldest first."
   checks: [Check!]!
+}
+
+"A time for which a version was current in an environment."
+type JourneyStay {
+  "From when on."
+  since: Time!
+  "Until when; null while it is."
+  until: Time
+  "The deployment that began it."
+  deployment: Deployment!
+  "The deployment that ended it: of another version, a rollback, an undeployment; null while it is current."
+  endedBy: Deployment
 }
 
 "A place that services are deployed to."
@@ -1374,6 +1425,161 @@ type Event implements Node {
   payload: JSON
 }
 
+"What a change in a scope is about."
+enum ScopeChangeKind {
+  "A deployment was asked for, moved on, ended or was recorded."
+  DEPLOYMENT
+  "Configuration was set."
+  CONFIGURATION
+  "A hold was made or released."
+  HOLD
+  "An environment was locked or unlocked."
+  LOCK
+  "A version was blocked or unblocked."
+  BLOCK
+  "What runs began to differ otherwise from what was applied."
+  DRIFT
+  "A rule that deploys there was set or deleted."
+  RULE
+  "An environment was created, changed or archived."
+  ENVIRONMENT
+  "A service was created, changed or archived."
+  SERVICE
+  "A version was registered."
+  VERSION
+  "Anything else that the journal holds."
+  OTHER
+}
+
+"Something that changed: an entry of the journal, or a change of what is observed."
+type ScopeChange {
+  "What it is about."
+  kind: ScopeChangeKind!
+  "The type of the journal's entry, such as ` + "`" + `deployment.status` + "`" + `; or ` + "`" + `placement.observed` + "`" + `."
+  type: String!
+  "When."
+  time: Time!
+  "What, for people."
+  message: String!
+  "Who; null for DRIFT: the placement's ` + "`" + `observed.changedBy` + "`" + ` knows more."
+  actor: Actor
+  "The service that it concerns; null when it concerns all that are in the environment."
+  service: Service
+  "The environment that it concerns; null when it concerns every one that the service is in."
+  environment: Environment
+  "The object: the deployment, the configuration, the environment; for DRIFT the placement as it is now. Null when it cannot be fetched by id."
+  subject: Node
+  "The entry of the journal; null for DRIFT."
+  event: Event
+  "For DRIFT, how what ran differed from then on; null where nobody could look."
+  drift: Drift
+}
+
+"""
+How delivery went in a scope over a period: the four figures known as DORA's,
+each with the deployments that it counted.
+
+What counts. Of each service in each environment the deployments that began to
+act (` + "`" + `actedAt` + "`" + `) and ended SUCCEEDED, FAILED or ERRORED are looked at in the order
+in which they began; one belongs to the period in which it began. One that was
+cancelled, rejected or superseded counts nowhere. Backfilled ones count at the
+time that they tell, so figures of the past change when more of it is written
+down. One *goes back* when its kind is ROLLBACK, or when its version was built
+before that of the success before it. A *change* is a deployment of a version
+that does not go back and is no UNDEPLOY. A change *fails* when it ends FAILED or
+ERRORED, or when it succeeds and the next success goes back. Service is
+*restored* by the next success; taking the service away ends a failure without
+restoring it. Times are in whole seconds; a median of an even number is the mean
+of the two in the middle.
+"""
+type DeliveryMetrics {
+  "From, inclusive."
+  from: Time!
+  "To, exclusive."
+  to: Time!
+  "How often: the changes that succeeded."
+  deploymentFrequency: DeploymentFrequency!
+  "How fast: from the moment that a version was built until it is in place."
+  leadTime: LeadTime!
+  "How safe: which part of the changes failed."
+  changeFailureRate: ChangeFailureRate!
+  "How long until what failed was restored."
+  timeToRestore: TimeToRestore!
+}
+
+"How often changes succeed."
+type DeploymentFrequency {
+  "How many changes succeeded."
+  count: Int!
+  "How many that is a day of the period."
+  perDay: Float!
+  "They, oldest first."
+  deployments(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): DeploymentConnection!
+}
+
+"How long a version takes from its build (` + "`" + `builtAt` + "`" + `) to being in place (` + "`" + `becameCurrentAt` + "`" + `): of changes that succeeded and brought a newer version than the one before, or the first."
+type LeadTime {
+  "How many there are."
+  count: Int!
+  "The middle one; null without any."
+  medianSeconds: Long
+  "Nine of ten took at most so long; null without any."
+  p90Seconds: Long
+  "They, oldest first."
+  deployments(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): DeploymentConnection!
+}
+
+"Which part of the changes failed."
+type ChangeFailureRate {
+  "How many changes there were."
+  changes: Int!
+  "How many of them failed."
+  failures: Int!
+  "The part, from 0 to 1; null without changes."
+  rate: Float
+  "The ones that failed, oldest first."
+  deployments(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): DeploymentConnection!
+}
+
+"""
+How long it took to restore what failed: from the end of the first deployment
+that failed (one that succeeded and was gone back from fails from its beginning
+to be current) to the success that restored it. Failures in a row are one. It
+belongs to the period of the first failure.
+"""
+type TimeToRestore {
+  "How many failures were restored."
+  count: Int!
+  "How many are not yet."
+  open: Int!
+  "The middle one; null without any."
+  medianSeconds: Long
+  "Nine of ten took at most so long; null without any."
+  p90Seconds: Long
+  "The deployments that restored, oldest first."
+  deployments(
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+  ): DeploymentConnection!
+}
+
 "Where a line comes from."
 enum LogStream {
   "Shiplog itself: what the steps do."
@@ -1608,6 +1814,18 @@ input PlacementFilter {
   archived: Boolean = false
 }
 
+"Selects services in environments; what is given must all hold, and nothing given means everything."
+input Scope {
+  "Of the environment."
+  tier: Tier
+  "Name or id; an archived one by its id."
+  environment: ID
+  "Of services of this owner."
+  owner: String
+  "Name or id; an archived one by its id."
+  service: ID
+}
+
 "Selects rules."
 input RuleFilter {
   "Only with this target, name or id."
@@ -1743,6 +1961,14 @@ type Query {
     filter: PlacementFilter
     "A moment of the past to answer for; now when left out."
     at: Time
+    """
+    Only what was known at this moment: what was recorded later, and what became
+    of deployments later, is left out. What others deployed is known since its
+    ` + "`" + `createdAt` + "`" + `, what Shiplog did since it happened. With ` + "`" + `at` + "`" + ` left out, the
+    answer is for this moment; with both, it says what was then known of ` + "`" + `at` + "`" + `.
+    Names, owners, labels and archiving are those of now.
+    """
+    asKnownAt: Time
     "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
     first: Int
     "The cursor of the entry before the page."
@@ -1758,11 +1984,49 @@ type Query {
     owner: String
     "A moment of the past to answer for; now when left out."
     at: Time
+    """
+    Only what was known at this moment: what was recorded later, and what became
+    of deployments later, is left out. What others deployed is known since its
+    ` + "`" + `createdAt` + "`" + `, what Shiplog did since it happened. With ` + "`" + `at` + "`" + ` left out, the
+    answer is for this moment; with both, it says what was then known of ` + "`" + `at` + "`" + `.
+    Names, owners, labels and archiving are those of now.
+    """
+    asKnownAt: Time
     "How many services."
     first: Int
     "The cursor of the service before the page."
     after: Cursor
   ): Matrix!
+  """
+  What changed in a scope, oldest first: what changed in production between
+  Tuesday 10:00 and 12:00. What concerns a whole service (its own configuration, a
+  block) counts wherever it is placed, what concerns a whole environment for
+  every service that is placed there. Steps, decisions and checks are no changes:
+  deployments and journeys have them.
+  """
+  changes(
+    "Where; everywhere when left out."
+    scope: Scope
+    "When; from the beginning and until now for what is left out."
+    between: TimeRange!
+    "Only these kinds; all when left out."
+    kinds: [ScopeChangeKind!]
+    "How many of the first entries after ` + "`" + `after` + "`" + `, at most 1,000; 50 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "The cursor of the entry before the page."
+    after: Cursor
+    "How many of the last entries before ` + "`" + `before` + "`" + `; not together with ` + "`" + `first` + "`" + `."
+    last: Int
+    "The cursor of the entry after the page."
+    before: Cursor
+  ): ScopeChangeConnection!
+  "How delivery went, of a service, an owner's services, an environment: how often, how fast, how safe, how soon restored."
+  deliveryMetrics(
+    "Where; everywhere when left out."
+    scope: Scope
+    "The period; both ends are needed."
+    between: TimeRange!
+  ): DeliveryMetrics!
   "Rules by name."
   rules(
     "Only entries that fit all that is set."
@@ -2805,6 +3069,20 @@ func (ec *executionContext) childFields_CancelDeploymentPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CancelDeploymentPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ChangeFailureRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "changes":
+		return ec.fieldContext_ChangeFailureRate_changes(ctx, field)
+	case "failures":
+		return ec.fieldContext_ChangeFailureRate_failures(ctx, field)
+	case "rate":
+		return ec.fieldContext_ChangeFailureRate_rate(ctx, field)
+	case "deployments":
+		return ec.fieldContext_ChangeFailureRate_deployments(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeFailureRate", field.Name)
+}
+
 func (ec *executionContext) childFields_Check(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2949,6 +3227,24 @@ func (ec *executionContext) childFields_DeleteRulePayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type DeleteRulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeliveryMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_DeliveryMetrics_from(ctx, field)
+	case "to":
+		return ec.fieldContext_DeliveryMetrics_to(ctx, field)
+	case "deploymentFrequency":
+		return ec.fieldContext_DeliveryMetrics_deploymentFrequency(ctx, field)
+	case "leadTime":
+		return ec.fieldContext_DeliveryMetrics_leadTime(ctx, field)
+	case "changeFailureRate":
+		return ec.fieldContext_DeliveryMetrics_changeFailureRate(ctx, field)
+	case "timeToRestore":
+		return ec.fieldContext_DeliveryMetrics_timeToRestore(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryMetrics", field.Name)
+}
+
 func (ec *executionContext) childFields_DeployPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deployment":
@@ -3065,6 +3361,18 @@ func (ec *executionContext) childFields_DeploymentEdge(ctx context.Context, fiel
 		return ec.fieldContext_DeploymentEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeploymentEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeploymentFrequency(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_DeploymentFrequency_count(ctx, field)
+	case "perDay":
+		return ec.fieldContext_DeploymentFrequency_perDay(ctx, field)
+	case "deployments":
+		return ec.fieldContext_DeploymentFrequency_deployments(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeploymentFrequency", field.Name)
 }
 
 func (ec *executionContext) childFields_DeploymentPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3307,6 +3615,20 @@ func (ec *executionContext) childFields_Image(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Image", field.Name)
 }
 
+func (ec *executionContext) childFields_JourneyStay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "since":
+		return ec.fieldContext_JourneyStay_since(ctx, field)
+	case "until":
+		return ec.fieldContext_JourneyStay_until(ctx, field)
+	case "deployment":
+		return ec.fieldContext_JourneyStay_deployment(ctx, field)
+	case "endedBy":
+		return ec.fieldContext_JourneyStay_endedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JourneyStay", field.Name)
+}
+
 func (ec *executionContext) childFields_JourneyStop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "environment":
@@ -3319,12 +3641,32 @@ func (ec *executionContext) childFields_JourneyStop(ctx context.Context, field g
 		return ec.fieldContext_JourneyStop_currentUntil(ctx, field)
 	case "isCurrent":
 		return ec.fieldContext_JourneyStop_isCurrent(ctx, field)
+	case "stays":
+		return ec.fieldContext_JourneyStop_stays(ctx, field)
+	case "soakSeconds":
+		return ec.fieldContext_JourneyStop_soakSeconds(ctx, field)
+	case "verdict":
+		return ec.fieldContext_JourneyStop_verdict(ctx, field)
 	case "deployments":
 		return ec.fieldContext_JourneyStop_deployments(ctx, field)
 	case "checks":
 		return ec.fieldContext_JourneyStop_checks(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type JourneyStop", field.Name)
+}
+
+func (ec *executionContext) childFields_LeadTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_LeadTime_count(ctx, field)
+	case "medianSeconds":
+		return ec.fieldContext_LeadTime_medianSeconds(ctx, field)
+	case "p90Seconds":
+		return ec.fieldContext_LeadTime_p90Seconds(ctx, field)
+	case "deployments":
+		return ec.fieldContext_LeadTime_deployments(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LeadTime", field.Name)
 }
 
 func (ec *executionContext) childFields_LockEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3799,6 +4141,58 @@ func (ec *executionContext) childFields_RuleEvaluation(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type RuleEvaluation", field.Name)
 }
 
+func (ec *executionContext) childFields_ScopeChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_ScopeChange_kind(ctx, field)
+	case "type":
+		return ec.fieldContext_ScopeChange_type(ctx, field)
+	case "time":
+		return ec.fieldContext_ScopeChange_time(ctx, field)
+	case "message":
+		return ec.fieldContext_ScopeChange_message(ctx, field)
+	case "actor":
+		return ec.fieldContext_ScopeChange_actor(ctx, field)
+	case "service":
+		return ec.fieldContext_ScopeChange_service(ctx, field)
+	case "environment":
+		return ec.fieldContext_ScopeChange_environment(ctx, field)
+	case "subject":
+		return ec.fieldContext_ScopeChange_subject(ctx, field)
+	case "event":
+		return ec.fieldContext_ScopeChange_event(ctx, field)
+	case "drift":
+		return ec.fieldContext_ScopeChange_drift(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScopeChange", field.Name)
+}
+
+func (ec *executionContext) childFields_ScopeChangeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ScopeChangeConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ScopeChangeConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ScopeChangeConnection_pageInfo(ctx, field)
+	case "position":
+		return ec.fieldContext_ScopeChangeConnection_position(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ScopeChangeConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScopeChangeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ScopeChangeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ScopeChangeEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ScopeChangeEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScopeChangeEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3941,6 +4335,22 @@ func (ec *executionContext) childFields_Target(ctx context.Context, field graphq
 		return ec.fieldContext_Target_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Target", field.Name)
+}
+
+func (ec *executionContext) childFields_TimeToRestore(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_TimeToRestore_count(ctx, field)
+	case "open":
+		return ec.fieldContext_TimeToRestore_open(ctx, field)
+	case "medianSeconds":
+		return ec.fieldContext_TimeToRestore_medianSeconds(ctx, field)
+	case "p90Seconds":
+		return ec.fieldContext_TimeToRestore_p90Seconds(ctx, field)
+	case "deployments":
+		return ec.fieldContext_TimeToRestore_deployments(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimeToRestore", field.Name)
 }
 
 func (ec *executionContext) childFields_TimelineEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
