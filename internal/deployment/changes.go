@@ -267,6 +267,7 @@ func (q *changed) events(selection string) *store.Query {
 	query := q.store.NewQuery("SELECT " + selection + ` FROM (SELECT e.id, e.seq, e.time, e.type, e.message, e.subject, e.service_id, e.actor_kind, e.actor_issuer, e.actor_subject, e.actor_display, CASE
 		WHEN e.type LIKE 'deployment.%' THEN (SELECT d.environment_id FROM deployments d WHERE d.id = e.subject)
 		WHEN e.type LIKE 'configuration.%' THEN (SELECT c.environment_id FROM configurations c WHERE c.id = e.subject)
+		WHEN e.type LIKE 'hold.%' THEN (SELECT h.environment_id FROM holds h WHERE h.id = e.subject)
 		WHEN e.type LIKE 'rule.%' THEN (SELECT r.target_environment_id FROM rules r WHERE r.id = e.subject)
 		WHEN e.type LIKE 'environment.%' THEN e.subject
 		WHEN e.type LIKE 'service.%' OR e.type LIKE 'version.%' THEN NULL
