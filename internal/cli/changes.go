@@ -10,7 +10,7 @@ import (
 
 // scope says of what services and environments something is asked.
 type scope struct {
-	Environment string `name:"env" aliases:"environment" help:"Only there: name or id."`
+	Environment string `aliases:"env" help:"Only there: name or id."`
 	Tier        string `help:"Only in environments of this tier."`
 	Service     string `help:"Only of this service: name or id."`
 	Owner       string `placeholder:"REF" help:"Only of services of this owner."`
