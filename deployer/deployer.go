@@ -91,6 +91,16 @@ type Deployer interface {
 	Wake(ctx context.Context) <-chan Unit
 }
 
+// Teller is a deployer whose target itself tells what happens to a unit's
+// objects: Kubernetes' events.
+type Teller interface {
+	// Events gives what was told after the positions, at most limit lines, in
+	// the target's order. What repeats itself is told again when it has become
+	// twice as often. Positions and keys are as for Read, but that positions
+	// have holes: they grow in the target's order. It does not wait.
+	Events(ctx context.Context, unit Unit, after map[string]int64, limit int) ([]Line, error)
+}
+
 // Errors of Apply, Rollout and Abandon.
 var (
 	// ErrFenced: the anchor belongs to a later epoch. The caller is no
@@ -237,6 +247,8 @@ type Source struct {
 	// Instance is a short name ("hello-7f3a/0"), Attempt counts from 1.
 	Instance string
 	Attempt  int
+	// Told: it is what the target says (Teller), and no output.
+	Told bool
 }
 
 // Line is one line of output.

@@ -31,6 +31,8 @@ type anchor struct {
 	Epoch      int64  `json:"epoch"`
 	// Since is when the act claimed the unit.
 	Since time.Time `json:"since"`
+	// Before is the act before it: what happened in its time is told of it.
+	Before *earlier `json:"before,omitempty"`
 	// Verdict of the act's rollout, once there is one; it does not change.
 	Verdict   deployer.Verdict    `json:"verdict,omitempty"`
 	Diagnosis *deployer.Diagnosis `json:"diagnosis,omitempty"`
@@ -40,6 +42,12 @@ type anchor struct {
 	Stable *content `json:"stable,omitempty"`
 	// Inventory is every object that may be there.
 	Inventory []ref `json:"inventory,omitempty"`
+}
+
+// earlier is an act that another one has followed.
+type earlier struct {
+	Deployment string    `json:"deployment"`
+	Since      time.Time `json:"since"`
 }
 
 // content is a set of objects that was applied as one.
@@ -93,6 +101,10 @@ func (a *anchor) want(act deployer.Act, c *content, now time.Time) {
 	}
 
 	if a.Deployment != act.Deployment || before != after {
+		if a.Deployment != "" && a.Deployment != act.Deployment {
+			a.Before = &earlier{a.Deployment, a.Since}
+		}
+
 		a.Verdict, a.Diagnosis, a.Since = "", nil, now
 	}
 

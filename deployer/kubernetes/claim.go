@@ -23,6 +23,8 @@ type anchored struct {
 
 	site    site
 	version string
+	// uid of the ConfigMap.
+	uid string
 }
 
 // errRaced: somebody has written the anchor since it was read.
@@ -44,7 +46,7 @@ func (s site) load(ctx context.Context) (anchored, error) {
 		return anchored{}, err
 	}
 
-	return anchored{anchor: a, site: s, version: m.ResourceVersion}, nil
+	return anchored{anchor: a, site: s, version: m.ResourceVersion, uid: string(m.UID)}, nil
 }
 
 // save writes the anchor, if nobody has written it since it was read.
@@ -74,7 +76,7 @@ func (d *Deployer) save(ctx context.Context, a *anchored) error {
 		return refusal("the anchor", err)
 	}
 
-	a.version = now.ResourceVersion
+	a.version, a.uid = now.ResourceVersion, string(now.UID)
 	d.remember(*a)
 
 	return nil
@@ -87,7 +89,7 @@ func (d *Deployer) remember(a anchored) {
 	defer d.mu.Unlock()
 
 	copied := *a.anchor
-	d.written[a.site.Unit] = anchored{anchor: &copied, site: a.site, version: a.version}
+	d.written[a.site.Unit] = anchored{anchor: &copied, site: a.site, version: a.version, uid: a.uid}
 }
 
 // newer gives the later of two states of one unit's anchor. An environment
@@ -241,7 +243,7 @@ func (c *cluster) anchoredIn(m *corev1.ConfigMap) (anchored, error) {
 		return anchored{}, err
 	}
 
-	read := anchored{anchor: a, site: site{Unit: u, cluster: c, namespace: m.Namespace}, version: m.ResourceVersion}
+	read := anchored{anchor: a, site: site{Unit: u, cluster: c, namespace: m.Namespace}, version: m.ResourceVersion, uid: string(m.UID)}
 	c.read.Store(key, read)
 
 	return read, nil

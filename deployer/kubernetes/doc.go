@@ -28,6 +28,16 @@
 // which pods are of which content is known by the revision (the ReplicaSet's or
 // ControllerRevision's hash) that the rollout writes into the anchor.
 //
+// # Events
+//
+// What the cluster tells of a unit's objects goes into the log of the act that
+// was the last one at the time. A line's position is the event's
+// resourceVersion, which is the order in which a cluster's events change, so
+// that a position alone says what was told. An event that repeats itself is
+// told again when it has come twice as often. All events of a cluster are
+// followed by one watch; a cluster that does not give them (list and watch of
+// events, in all namespaces) costs the logs these lines and nothing else.
+//
 // # Field managers
 //
 // Objects are applied as shiplog/SERVICE/ENVIRONMENT. A field that a person has

@@ -66,3 +66,15 @@ func (w *watches) everywhere(ctx context.Context) (bool, error) {
 
 	return true, nil
 }
+
+// of gives the watch that sees a namespace, nil when none does.
+func (w *watches) of(namespace string) *watch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	if w.wide {
+		namespace = ""
+	}
+
+	return w.running[namespace]
+}

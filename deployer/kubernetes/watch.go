@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ type watch struct {
 	anchored  cache.SharedIndexInformer
 	pods      cache.SharedIndexInformer
 	workloads []cache.SharedIndexInformer
+	events    *chronicle
+	wg        sync.WaitGroup
 	// warned: the end of a watch was logged, and none has begun again since.
 	warned atomic.Bool
 }
@@ -68,6 +71,10 @@ func (w *watch) begin() {
 	for _, f := range w.factories {
 		f.Start(w.stop)
 	}
+
+	w.events = newChronicle(w.log, w.happened)
+
+	w.wg.Go(func() { w.events.run(w.stop, w.typed, w.namespace) })
 }
 
 func (w *watch) factory(selector string) informers.SharedInformerFactory {
@@ -121,6 +128,8 @@ func (w *watch) close() {
 	for _, f := range w.factories {
 		f.Shutdown()
 	}
+
+	w.wg.Wait()
 }
 
 // synced reports whether the first lists are there.
@@ -131,7 +140,7 @@ func (w *watch) synced() bool {
 		}
 	}
 
-	return true
+	return w.events.settled()
 }
 
 // ready waits until the first lists are there, as long as they may take since
@@ -161,6 +170,21 @@ func in(namespace string) string {
 	}
 
 	return " in the namespace " + namespace
+}
+
+// happened tells the unit of an object that an event is about, where that is
+// watched. Whoever asks unasked learns of the others.
+func (w *watch) happened(h happening) {
+	for _, i := range append([]cache.SharedIndexInformer{w.pods}, w.workloads...) {
+		o, there, err := i.GetStore().GetByKey(h.namespace + "/" + h.name)
+		if err != nil || !there {
+			continue
+		}
+
+		if u, ok := unitOf(o); ok {
+			w.changed(u)
+		}
+	}
 }
 
 // anchors gives all anchors.

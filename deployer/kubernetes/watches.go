@@ -193,14 +193,7 @@ func (w *watches) ready(ctx context.Context, namespace string) error {
 
 	w.add(namespace)
 
-	w.mu.Lock()
-	if w.wide {
-		namespace = ""
-	}
-
-	one := w.running[namespace]
-	w.mu.Unlock()
-
+	one := w.of(namespace)
 	if one == nil {
 		return errClosed
 	}

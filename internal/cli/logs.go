@@ -194,6 +194,8 @@ func origin(line logLine) string {
 		if line.Source.Step != "" {
 			from = line.Source.Step
 		}
+	case line.Stream == "CLUSTER":
+		from = "cluster" // the text names the object
 	case from == "":
 		from = line.Source.Container
 	case line.Source.Attempt > 1:

@@ -92,6 +92,9 @@ func (a *account) batch(lines []deployer.Line, runtime time.Duration, watched bo
 			Time: l.Time, Stream: logs.Container, Phase: a.phase(l.Time),
 			Container: l.Source.Container, Instance: l.Source.Instance, Attempt: l.Source.Attempt,
 		}
+		if l.Source.Told {
+			out.Stream = logs.Cluster
+		}
 
 		if !a.wants(l.Time, runtime, watched) {
 			a.passed += 1 + l.Gap

@@ -173,6 +173,12 @@ func (u *unit) collect(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 
+	told, err := u.told(ctx)
+	if err != nil {
+		return 0, err
+	}
+
+	lines = merge(told, lines)
 	order, groups := byDeployment(lines)
 
 	for _, id := range order {
@@ -196,6 +202,32 @@ func (u *unit) collect(ctx context.Context) (n int, err error) {
 	}
 
 	return len(lines), nil
+}
+
+// told asks a target that tells itself what happens.
+func (u *unit) told(ctx context.Context) ([]deployer.Line, error) {
+	teller, ok := u.tenure.cfg.Target.(deployer.Teller)
+	if !ok {
+		return nil, nil
+	}
+
+	return teller.Events(ctx, u.name, u.book.positions(), readLimit)
+}
+
+// merge puts output and what was told into one order, by time; both keep their
+// own.
+func merge(told, output []deployer.Line) []deployer.Line {
+	all := make([]deployer.Line, 0, len(told)+len(output))
+
+	for len(told) > 0 && len(output) > 0 {
+		if output[0].Time.Before(told[0].Time) {
+			all, output = append(all, output[0]), output[1:]
+		} else {
+			all, told = append(all, told[0]), told[1:]
+		}
+	}
+
+	return append(append(all, told...), output...)
 }
 
 // past says whether the lines begin so long after the outcome that nothing

@@ -34,7 +34,16 @@ func serve(t *testing.T, b bench) *api {
 func serveWith(t *testing.T, connections map[string]string) *api {
 	t.Helper()
 
-	dir := t.TempDir()
+	a, stop := serveIn(t, connections, t.TempDir())
+	t.Cleanup(stop)
+
+	return a
+}
+
+// serveIn runs one on the database in a folder; it is to be stopped.
+func serveIn(t *testing.T, connections map[string]string, dir string) (a *api, end func()) {
+	t.Helper()
+
 	config := server.Config{
 		Listen: "127.0.0.1:0", Database: "sqlite:" + filepath.Join(dir, "shiplog.db"), Data: dir, Token: token,
 		Connections: connections, Program: []string{os.Args[0]}, Log: t.Output(), Version: "test",
@@ -45,16 +54,15 @@ func serveWith(t *testing.T, connections map[string]string) *api {
 
 	go func() { ended <- server.Run(ctx, config, func(url string) { ready <- url }) }()
 
-	a := &api{t: t, http: &http.Client{Timeout: 30 * time.Second}}
-
-	t.Cleanup(func() {
+	a = &api{t: t, http: &http.Client{Timeout: 30 * time.Second}}
+	end = func() {
 		a.http.CloseIdleConnections()
 		stop()
 
 		if err := <-ended; err != nil {
 			t.Error("the server ended:", err)
 		}
-	})
+	}
 
 	select {
 	case a.url = <-ready:
@@ -63,7 +71,7 @@ func serveWith(t *testing.T, connections map[string]string) *api {
 		t.Fatal("the server did not start:", err)
 	}
 
-	return a
+	return a, end
 }
 
 // ask sends one document and decodes its data; the errors are given as text.
