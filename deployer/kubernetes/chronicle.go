@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -56,13 +57,7 @@ func (c *chronicle) run(stop <-chan struct{}, typed kubernetes.Interface, namesp
 		},
 	}
 
-	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), klog.Logger{})) // note says what goes wrong
-	defer cancel()
-
-	go func() {
-		<-stop
-		cancel()
-	}()
+	ctx := klog.NewContext(wait.ContextForChannel(stop), klog.Logger{}) // note says what goes wrong
 
 	cache.NewReflectorWithOptions(follow, &corev1.Event{}, c, cache.ReflectorOptions{}).RunWithContext(ctx)
 }
