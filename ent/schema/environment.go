@@ -55,5 +55,7 @@ func (Target) Fields() []ent.Field {
 		field.Enum("kind").Values("PROCESS", "KUBERNETES", "EXTERNAL").Immutable().Comment("which kind"),
 		field.String("connection").Optional().Nillable().Immutable().Comment("name of the connection, for KUBERNETES"),
 		field.String("namespace").Optional().Nillable().Immutable().Comment("namespace, for KUBERNETES"),
+		field.String("host").Optional().Nillable().Immutable().Comment("DNS name from outside, for KUBERNETES"),
+		field.Strings("allow").Optional().Immutable().Comment("what may be made beyond the namespace's objects, sorted"),
 	}
 }

@@ -26,6 +26,9 @@ type Target struct {
 	Kind       target.Kind
 	Connection *string
 	Namespace  *string
+	// Host and Allow came later: keys of before hold no such names.
+	Host  *string  `json:",omitempty"`
+	Allow []string `json:",omitempty"`
 }
 
 // Validate checks that what the kind needs is there, and nothing else.
@@ -40,7 +43,8 @@ func (t Target) Validate() error {
 			return fault.Invalid("target.namespace", "want a namespace for a KUBERNETES target")
 		}
 
-		return first(spec.ValidateName("target.connection", *t.Connection), validNamespace("target.namespace", *t.Namespace))
+		return first(spec.ValidateName("target.connection", *t.Connection), validNamespace("target.namespace", *t.Namespace),
+			optional(text(t.Host), func(s string) error { return validHost("target.host", s) }))
 	default:
 		if value(t.Connection) != "" {
 			return fault.Invalid("target.connection", "only a KUBERNETES target has a connection")
@@ -48,6 +52,14 @@ func (t Target) Validate() error {
 
 		if value(t.Namespace) != "" {
 			return fault.Invalid("target.namespace", "only a KUBERNETES target has a namespace")
+		}
+
+		if value(t.Host) != "" {
+			return fault.Invalid("target.host", "only a KUBERNETES target has a host")
+		}
+
+		if len(t.Allow) > 0 {
+			return fault.Invalid("target.allow", "only a KUBERNETES target allows something")
 		}
 	}
 
@@ -62,6 +74,24 @@ func validNamespace(field, namespace string) error {
 	}
 
 	return nil
+}
+
+// validHost accepts a DNS name with the same.
+func validHost(field, host string) error {
+	if spec.ValidateHost(field, strings.NewReplacer("{service}", "s", "{environment}", "e").Replace(host)) != nil {
+		return fault.Invalid(field, "is %.80q; accepted is a DNS name, in which {service} and {environment} stand for their names", host)
+	}
+
+	return nil
+}
+
+// allowed gives the permissions in the order in which they are stored.
+func (t Target) allowed() []string { return slices.Compact(slices.Sorted(slices.Values(t.Allow))) }
+
+// is reports whether the row says the same.
+func (t Target) is(row *db.Target) bool {
+	return row.Kind == t.Kind && value(row.Connection) == value(t.Connection) && value(row.Namespace) == value(t.Namespace) &&
+		value(row.Host) == value(t.Host) && slices.Equal(row.Allow, t.allowed())
 }
 
 // reaches refuses a target of a connection that this server does not have.
@@ -184,8 +214,13 @@ func createTarget(ctx context.Context, tx *store.Tx, in Target) (*db.Target, err
 		return nil, err
 	}
 
-	return tx.Target.Create().SetID(targetID).SetKind(in.Kind).SetNillableConnection(text(in.Connection)).
-		SetNillableNamespace(text(in.Namespace)).SetCreatedAt(store.Now()).Save(ctx)
+	create := tx.Target.Create().SetID(targetID).SetKind(in.Kind).SetNillableConnection(text(in.Connection)).
+		SetNillableNamespace(text(in.Namespace)).SetNillableHost(text(in.Host)).SetCreatedAt(store.Now())
+	if allow := in.allowed(); len(allow) > 0 {
+		create.SetAllow(allow)
+	}
+
+	return create.Save(ctx)
 }
 
 // UpdateEnvironment is the input of updateEnvironment: what is left out stays,
@@ -306,7 +341,7 @@ func (in UpdateEnvironment) apply(ctx context.Context, tx *store.Tx, before *db.
 		return false, err
 	}
 
-	if now.Kind == in.Target.Kind && value(now.Connection) == value(in.Target.Connection) && value(now.Namespace) == value(in.Target.Namespace) {
+	if in.Target.is(now) {
 		return changed, nil
 	}
 

@@ -22,6 +22,9 @@ type environmentCreate struct {
 	Target     string `required:"" enum:"process,kubernetes,external" help:"Where it really is: ${enum}."`
 	Connection string `help:"The connection, for kubernetes."`
 	Namespace  string `help:"The namespace, for kubernetes; {service} and {environment} stand for their names."`
+	Host       string `help:"The DNS name from outside, for kubernetes; {service} and {environment} stand for their names."`
+
+	Allow []string `help:"What may be made there beyond objects of the namespace, for kubernetes: namespaces, cluster-scoped, rbac."`
 }
 
 // Help teaches by example.
@@ -37,6 +40,8 @@ func (c *environmentCreate) Run(ctx context.Context, s *session) error {
 	to := input{"kind": enum(c.Target)}
 	to.set("connection", c.Connection)
 	to.set("namespace", c.Namespace)
+	to.set("host", c.Host)
+	to.set("allow", enums(c.Allow))
 
 	in := input{
 		"name": c.Name, "tier": enum(c.Tier), "rank": c.Rank,

@@ -43,8 +43,8 @@ func TestRequestsFitTheSchema(t *testing.T) {
 		"service show":    {"service show hello", `{"name":"hello"}`},
 		"service archive": {"service archive hello --reason r", `{"input":{"service":"hello","reason":"r"}}`},
 		"environment create": {
-			"environment create eu --tier production --rank 30 --target kubernetes --connection c --namespace n --title E --owner o --label a=b --idempotency-key k",
-			`{"input":{"name":"eu","tier":"PRODUCTION","rank":30,"target":{"kind":"KUBERNETES","connection":"c","namespace":"n"},"title":"E","owner":"o","labels":{"a":"b"},"idempotencyKey":"k"}}`,
+			"environment create eu --tier production --rank 30 --target kubernetes --connection c --namespace n --host {service}.e --allow rbac,cluster-scoped --title E --owner o --label a=b --idempotency-key k",
+			`{"input":{"name":"eu","tier":"PRODUCTION","rank":30,"target":{"kind":"KUBERNETES","connection":"c","namespace":"n","host":"{service}.e","allow":["RBAC","CLUSTER_SCOPED"]},"title":"E","owner":"o","labels":{"a":"b"},"idempotencyKey":"k"}}`,
 		},
 		"environment list":    {"env list --tier staging --owner o", `{"first":50,"filter":{"tier":"STAGING","owner":"o"}}`},
 		"environment archive": {"environment archive eu", `{"input":{"environment":"eu"}}`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -85,7 +86,11 @@ func bindingOf(service *db.Service, environment *db.Environment, to *db.Target, 
 		return spec.Binding{}
 	}
 
-	binding := spec.Binding{Namespace: spec.Namespace(value(to.Namespace), service.Name, environment.Name), Environment: environment.Name}
+	names := strings.NewReplacer("{service}", service.Name, "{environment}", environment.Name)
+	binding := spec.Binding{
+		Namespace: spec.Namespace(value(to.Namespace), service.Name, environment.Name), Environment: environment.Name,
+		Host: names.Replace(value(to.Host)), Allow: spec.PermissionsOf(to.Allow),
+	}
 
 	if version != nil {
 		binding.Version = version.Name

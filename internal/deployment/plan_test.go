@@ -35,6 +35,15 @@ func TestBindingOf(t *testing.T) {
 			spec.Binding{Namespace: "staging-checkout", Environment: "staging", Version: "1.4.2"},
 		},
 		{
+			"a host, and what is allowed",
+			db.Target{Kind: target.KindKUBERNETES, Namespace: namespace("shop"), Host: namespace("{service}.{environment}.example"), Allow: []string{"NAMESPACES", "RBAC"}},
+			version,
+			spec.Binding{
+				Namespace: "shop", Environment: "staging", Version: "1.4.2", Host: "checkout.staging.example",
+				Allow: spec.Permissions{Namespaces: true, RBAC: true},
+			},
+		},
+		{
 			"no version",
 			db.Target{Kind: target.KindKUBERNETES, Namespace: namespace("shop")},
 			nil,

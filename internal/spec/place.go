@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/shiplog/shiplog/internal/fault"
@@ -80,6 +81,20 @@ type Permissions struct {
 	// RBAC lets in roles and their bindings; those of the whole cluster need
 	// ClusterScoped, too.
 	RBAC bool `json:"rbac,omitempty"`
+}
+
+// The permissions' names in the contract.
+const (
+	AllowNamespaces    = "NAMESPACES"
+	AllowClusterScoped = "CLUSTER_SCOPED"
+	AllowRBAC          = "RBAC"
+)
+
+// PermissionsOf gives the permissions with these names.
+func PermissionsOf(names []string) Permissions {
+	return Permissions{
+		Namespaces: slices.Contains(names, AllowNamespaces), ClusterScoped: slices.Contains(names, AllowClusterScoped), RBAC: slices.Contains(names, AllowRBAC),
+	}
 }
 
 // Placed is an object in its place.
@@ -170,8 +185,17 @@ func (b Binding) validate() error {
 		}
 	}
 
-	if b.Host != "" && (len(b.Host) > maxPrefix || !dnsDomain.MatchString(b.Host)) {
-		return fault.Invalid("target.host", "is %q; accepted is a DNS name", shorten(b.Host))
+	if b.Host != "" {
+		return ValidateHost("target.host", b.Host)
+	}
+
+	return nil
+}
+
+// ValidateHost accepts a DNS name.
+func ValidateHost(field, host string) error {
+	if len(host) > maxPrefix || !dnsDomain.MatchString(host) {
+		return fault.Invalid(field, "is %q; accepted is a DNS name", shorten(host))
 	}
 
 	return nil

@@ -150,11 +150,11 @@ func (f *fixtures) input(mutation, path string, n int) object {
 		"archiveService": {"service": f.archivedService, "reason": "it is over"},
 		"createEnvironment": {
 			"name": fmt.Sprintf("made-%d", n), "title": "Made", "tier": "TESTING", "rank": 1, "owner": "group:default/payments", "labels": labels,
-			"target": object{"kind": "KUBERNETES", "connection": "cluster", "namespace": "shop"}, "idempotencyKey": key,
+			"target": object{"kind": "KUBERNETES", "connection": "cluster", "namespace": "shop", "host": "shop.example", "allow": []any{"RBAC"}}, "idempotencyKey": key,
 		},
 		"updateEnvironment": {
 			"environment": "changing", "title": "Changing", "tier": "TESTING", "rank": 1, "owner": "group:default/payments", "labels": labels,
-			"target": object{"kind": "KUBERNETES", "connection": "cluster", "namespace": "shop"},
+			"target": object{"kind": "KUBERNETES", "connection": "cluster", "namespace": "shop", "host": "shop.example", "allow": []any{"RBAC"}},
 		},
 		"archiveEnvironment": {"environment": f.archivedEnvironment, "reason": "it is over"},
 		"setConfiguration": {
