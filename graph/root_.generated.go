@@ -904,8 +904,22 @@ type Target implements Node {
   connection: String
   "The namespace, for KUBERNETES."
   namespace: String
+  "The DNS name under which services are reached from outside, for KUBERNETES; what ` + "`" + `${shiplog.host}` + "`" + ` and the output ` + "`" + `host` + "`" + ` of a Score resource of type ` + "`" + `dns` + "`" + ` stand for."
+  host: String
+  "What may be made there beyond objects of the namespace, for KUBERNETES."
+  allow: [TargetPermission!]!
   "When it was set."
   createdAt: Time!
+}
+
+"What a target has to allow explicitly."
+enum TargetPermission {
+  "To make namespaces: the target's own where it is missing, and those of manifests."
+  NAMESPACES
+  "Objects that stand outside namespaces, such as a CustomResourceDefinition."
+  CLUSTER_SCOPED
+  "Roles and their bindings; those of the whole cluster need CLUSTER_SCOPED, too."
+  RBAC
 }
 
 "Which layer a configuration is."
@@ -2322,6 +2336,10 @@ input TargetInput {
   connection: String
   "The namespace, for KUBERNETES; may use ` + "`" + `{service}` + "`" + ` and ` + "`" + `{environment}` + "`" + `."
   namespace: String
+  "The DNS name under which services are reached from outside, for KUBERNETES; may use ` + "`" + `{service}` + "`" + ` and ` + "`" + `{environment}` + "`" + `. What ` + "`" + `${shiplog.host}` + "`" + ` and the output ` + "`" + `host` + "`" + ` of a Score resource of type ` + "`" + `dns` + "`" + ` stand for."
+  host: String
+  "What may be made there beyond objects of the namespace, for KUBERNETES; nothing when left out. A deployment that needs more is refused, with the object."
+  allow: [TargetPermission!]
 }
 
 "Input of createEnvironment."
@@ -4331,6 +4349,10 @@ func (ec *executionContext) childFields_Target(ctx context.Context, field graphq
 		return ec.fieldContext_Target_connection(ctx, field)
 	case "namespace":
 		return ec.fieldContext_Target_namespace(ctx, field)
+	case "host":
+		return ec.fieldContext_Target_host(ctx, field)
+	case "allow":
+		return ec.fieldContext_Target_allow(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Target_createdAt(ctx, field)
 	}

@@ -21317,6 +21317,9 @@ type TargetMutation struct {
 	kind          *target.Kind
 	connection    *string
 	namespace     *string
+	host          *string
+	allow         *[]string
+	appendallow   []string
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*Target, error)
@@ -21597,6 +21600,120 @@ func (m *TargetMutation) ResetNamespace() {
 	delete(m.clearedFields, target.FieldNamespace)
 }
 
+// SetHost sets the "host" field.
+func (m *TargetMutation) SetHost(s string) {
+	m.host = &s
+}
+
+// Host returns the value of the "host" field in the mutation.
+func (m *TargetMutation) Host() (r string, exists bool) {
+	v := m.host
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHost returns the old "host" field's value of the Target entity.
+// If the Target object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TargetMutation) OldHost(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHost is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHost requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHost: %w", err)
+	}
+	return oldValue.Host, nil
+}
+
+// ClearHost clears the value of the "host" field.
+func (m *TargetMutation) ClearHost() {
+	m.host = nil
+	m.clearedFields[target.FieldHost] = struct{}{}
+}
+
+// HostCleared returns if the "host" field was cleared in this mutation.
+func (m *TargetMutation) HostCleared() bool {
+	_, ok := m.clearedFields[target.FieldHost]
+	return ok
+}
+
+// ResetHost resets all changes to the "host" field.
+func (m *TargetMutation) ResetHost() {
+	m.host = nil
+	delete(m.clearedFields, target.FieldHost)
+}
+
+// SetAllow sets the "allow" field.
+func (m *TargetMutation) SetAllow(s []string) {
+	m.allow = &s
+	m.appendallow = nil
+}
+
+// Allow returns the value of the "allow" field in the mutation.
+func (m *TargetMutation) Allow() (r []string, exists bool) {
+	v := m.allow
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAllow returns the old "allow" field's value of the Target entity.
+// If the Target object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TargetMutation) OldAllow(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAllow is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAllow requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAllow: %w", err)
+	}
+	return oldValue.Allow, nil
+}
+
+// AppendAllow adds s to the "allow" field.
+func (m *TargetMutation) AppendAllow(s []string) {
+	m.appendallow = append(m.appendallow, s...)
+}
+
+// AppendedAllow returns the list of values that were appended to the "allow" field in this mutation.
+func (m *TargetMutation) AppendedAllow() ([]string, bool) {
+	if len(m.appendallow) == 0 {
+		return nil, false
+	}
+	return m.appendallow, true
+}
+
+// ClearAllow clears the value of the "allow" field.
+func (m *TargetMutation) ClearAllow() {
+	m.allow = nil
+	m.appendallow = nil
+	m.clearedFields[target.FieldAllow] = struct{}{}
+}
+
+// AllowCleared returns if the "allow" field was cleared in this mutation.
+func (m *TargetMutation) AllowCleared() bool {
+	_, ok := m.clearedFields[target.FieldAllow]
+	return ok
+}
+
+// ResetAllow resets all changes to the "allow" field.
+func (m *TargetMutation) ResetAllow() {
+	m.allow = nil
+	m.appendallow = nil
+	delete(m.clearedFields, target.FieldAllow)
+}
+
 // Where appends a list predicates to the TargetMutation builder.
 func (m *TargetMutation) Where(ps ...predicate.Target) {
 	m.predicates = append(m.predicates, ps...)
@@ -21631,7 +21748,7 @@ func (m *TargetMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TargetMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 6)
 	if m.created_at != nil {
 		fields = append(fields, target.FieldCreatedAt)
 	}
@@ -21643,6 +21760,12 @@ func (m *TargetMutation) Fields() []string {
 	}
 	if m.namespace != nil {
 		fields = append(fields, target.FieldNamespace)
+	}
+	if m.host != nil {
+		fields = append(fields, target.FieldHost)
+	}
+	if m.allow != nil {
+		fields = append(fields, target.FieldAllow)
 	}
 	return fields
 }
@@ -21660,6 +21783,10 @@ func (m *TargetMutation) Field(name string) (ent.Value, bool) {
 		return m.Connection()
 	case target.FieldNamespace:
 		return m.Namespace()
+	case target.FieldHost:
+		return m.Host()
+	case target.FieldAllow:
+		return m.Allow()
 	}
 	return nil, false
 }
@@ -21677,6 +21804,10 @@ func (m *TargetMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldConnection(ctx)
 	case target.FieldNamespace:
 		return m.OldNamespace(ctx)
+	case target.FieldHost:
+		return m.OldHost(ctx)
+	case target.FieldAllow:
+		return m.OldAllow(ctx)
 	}
 	return nil, fmt.Errorf("unknown Target field %s", name)
 }
@@ -21714,6 +21845,20 @@ func (m *TargetMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetNamespace(v)
 		return nil
+	case target.FieldHost:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHost(v)
+		return nil
+	case target.FieldAllow:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAllow(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Target field %s", name)
 }
@@ -21750,6 +21895,12 @@ func (m *TargetMutation) ClearedFields() []string {
 	if m.FieldCleared(target.FieldNamespace) {
 		fields = append(fields, target.FieldNamespace)
 	}
+	if m.FieldCleared(target.FieldHost) {
+		fields = append(fields, target.FieldHost)
+	}
+	if m.FieldCleared(target.FieldAllow) {
+		fields = append(fields, target.FieldAllow)
+	}
 	return fields
 }
 
@@ -21770,6 +21921,12 @@ func (m *TargetMutation) ClearField(name string) error {
 	case target.FieldNamespace:
 		m.ClearNamespace()
 		return nil
+	case target.FieldHost:
+		m.ClearHost()
+		return nil
+	case target.FieldAllow:
+		m.ClearAllow()
+		return nil
 	}
 	return fmt.Errorf("unknown Target nullable field %s", name)
 }
@@ -21789,6 +21946,12 @@ func (m *TargetMutation) ResetField(name string) error {
 		return nil
 	case target.FieldNamespace:
 		m.ResetNamespace()
+		return nil
+	case target.FieldHost:
+		m.ResetHost()
+		return nil
+	case target.FieldAllow:
+		m.ResetAllow()
 		return nil
 	}
 	return fmt.Errorf("unknown Target field %s", name)

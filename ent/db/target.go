@@ -3,6 +3,7 @@
 package db
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -25,7 +26,11 @@ type Target struct {
 	// name of the connection, for KUBERNETES
 	Connection *string `json:"connection,omitempty"`
 	// namespace, for KUBERNETES
-	Namespace    *string `json:"namespace,omitempty"`
+	Namespace *string `json:"namespace,omitempty"`
+	// DNS name from outside, for KUBERNETES
+	Host *string `json:"host,omitempty"`
+	// what may be made beyond the namespace's objects, sorted
+	Allow        []string `json:"allow,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -34,7 +39,9 @@ func (*Target) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case target.FieldID, target.FieldKind, target.FieldConnection, target.FieldNamespace:
+		case target.FieldAllow:
+			values[i] = new([]byte)
+		case target.FieldID, target.FieldKind, target.FieldConnection, target.FieldNamespace, target.FieldHost:
 			values[i] = new(sql.NullString)
 		case target.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -84,6 +91,21 @@ func (_m *Target) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Namespace = new(string)
 				*_m.Namespace = value.String
+			}
+		case target.FieldHost:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field host", values[i])
+			} else if value.Valid {
+				_m.Host = new(string)
+				*_m.Host = value.String
+			}
+		case target.FieldAllow:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field allow", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Allow); err != nil {
+					return fmt.Errorf("unmarshal field allow: %w", err)
+				}
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -136,6 +158,14 @@ func (_m *Target) String() string {
 		builder.WriteString("namespace=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	if v := _m.Host; v != nil {
+		builder.WriteString("host=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("allow=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Allow))
 	builder.WriteByte(')')
 	return builder.String()
 }

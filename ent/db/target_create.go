@@ -63,6 +63,26 @@ func (_c *TargetCreate) SetNillableNamespace(v *string) *TargetCreate {
 	return _c
 }
 
+// SetHost sets the "host" field.
+func (_c *TargetCreate) SetHost(v string) *TargetCreate {
+	_c.mutation.SetHost(v)
+	return _c
+}
+
+// SetNillableHost sets the "host" field if the given value is not nil.
+func (_c *TargetCreate) SetNillableHost(v *string) *TargetCreate {
+	if v != nil {
+		_c.SetHost(*v)
+	}
+	return _c
+}
+
+// SetAllow sets the "allow" field.
+func (_c *TargetCreate) SetAllow(v []string) *TargetCreate {
+	_c.mutation.SetAllow(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TargetCreate) SetID(v string) *TargetCreate {
 	_c.mutation.SetID(v)
@@ -171,6 +191,14 @@ func (_c *TargetCreate) createSpec() (*Target, *sqlgraph.CreateSpec) {
 		_spec.SetField(target.FieldNamespace, field.TypeString, value)
 		_node.Namespace = &value
 	}
+	if value, ok := _c.mutation.Host(); ok {
+		_spec.SetField(target.FieldHost, field.TypeString, value)
+		_node.Host = &value
+	}
+	if value, ok := _c.mutation.Allow(); ok {
+		_spec.SetField(target.FieldAllow, field.TypeJSON, value)
+		_node.Allow = value
+	}
 	return _node, _spec
 }
 
@@ -251,6 +279,12 @@ func (u *TargetUpsertOne) UpdateNewValues() *TargetUpsertOne {
 		}
 		if _, exists := u.create.mutation.Namespace(); exists {
 			s.SetIgnore(target.FieldNamespace)
+		}
+		if _, exists := u.create.mutation.Host(); exists {
+			s.SetIgnore(target.FieldHost)
+		}
+		if _, exists := u.create.mutation.Allow(); exists {
+			s.SetIgnore(target.FieldAllow)
 		}
 	}))
 	return u
@@ -476,6 +510,12 @@ func (u *TargetUpsertBulk) UpdateNewValues() *TargetUpsertBulk {
 			}
 			if _, exists := b.mutation.Namespace(); exists {
 				s.SetIgnore(target.FieldNamespace)
+			}
+			if _, exists := b.mutation.Host(); exists {
+				s.SetIgnore(target.FieldHost)
+			}
+			if _, exists := b.mutation.Allow(); exists {
+				s.SetIgnore(target.FieldAllow)
 			}
 		}
 	}))

@@ -81,6 +81,12 @@ func (_u *TargetUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.NamespaceCleared() {
 		_spec.ClearField(target.FieldNamespace, field.TypeString)
 	}
+	if _u.mutation.HostCleared() {
+		_spec.ClearField(target.FieldHost, field.TypeString)
+	}
+	if _u.mutation.AllowCleared() {
+		_spec.ClearField(target.FieldAllow, field.TypeJSON)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -185,6 +191,12 @@ func (_u *TargetUpdateOne) sqlSave(ctx context.Context) (_node *Target, err erro
 	}
 	if _u.mutation.NamespaceCleared() {
 		_spec.ClearField(target.FieldNamespace, field.TypeString)
+	}
+	if _u.mutation.HostCleared() {
+		_spec.ClearField(target.FieldHost, field.TypeString)
+	}
+	if _u.mutation.AllowCleared() {
+		_spec.ClearField(target.FieldAllow, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Target{config: _u.config}

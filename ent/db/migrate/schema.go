@@ -971,6 +971,8 @@ var (
 		{Name: "kind", Type: field.TypeEnum, Enums: []string{"PROCESS", "KUBERNETES", "EXTERNAL"}},
 		{Name: "connection", Type: field.TypeString, Nullable: true},
 		{Name: "namespace", Type: field.TypeString, Nullable: true},
+		{Name: "host", Type: field.TypeString, Nullable: true},
+		{Name: "allow", Type: field.TypeJSON, Nullable: true},
 	}
 	// TargetsTable holds the schema information for the "targets" table.
 	TargetsTable = &schema.Table{

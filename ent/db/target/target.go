@@ -21,6 +21,10 @@ const (
 	FieldConnection = "connection"
 	// FieldNamespace holds the string denoting the namespace field in the database.
 	FieldNamespace = "namespace"
+	// FieldHost holds the string denoting the host field in the database.
+	FieldHost = "host"
+	// FieldAllow holds the string denoting the allow field in the database.
+	FieldAllow = "allow"
 	// Table holds the table name of the target in the database.
 	Table = "targets"
 )
@@ -32,6 +36,8 @@ var Columns = []string{
 	FieldKind,
 	FieldConnection,
 	FieldNamespace,
+	FieldHost,
+	FieldAllow,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -99,4 +105,9 @@ func ByConnection(opts ...sql.OrderTermOption) OrderOption {
 // ByNamespace orders the results by the namespace field.
 func ByNamespace(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldNamespace, opts...).ToFunc()
+}
+
+// ByHost orders the results by the host field.
+func ByHost(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldHost, opts...).ToFunc()
 }

@@ -79,6 +79,11 @@ func Namespace(v string) predicate.Target {
 	return predicate.Target(sql.FieldEQ(FieldNamespace, v))
 }
 
+// Host applies equality check predicate on the "host" field. It's identical to HostEQ.
+func Host(v string) predicate.Target {
+	return predicate.Target(sql.FieldEQ(FieldHost, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Target {
 	return predicate.Target(sql.FieldEQ(FieldCreatedAt, v))
@@ -287,6 +292,91 @@ func NamespaceEqualFold(v string) predicate.Target {
 // NamespaceContainsFold applies the ContainsFold predicate on the "namespace" field.
 func NamespaceContainsFold(v string) predicate.Target {
 	return predicate.Target(sql.FieldContainsFold(FieldNamespace, v))
+}
+
+// HostEQ applies the EQ predicate on the "host" field.
+func HostEQ(v string) predicate.Target {
+	return predicate.Target(sql.FieldEQ(FieldHost, v))
+}
+
+// HostNEQ applies the NEQ predicate on the "host" field.
+func HostNEQ(v string) predicate.Target {
+	return predicate.Target(sql.FieldNEQ(FieldHost, v))
+}
+
+// HostIn applies the In predicate on the "host" field.
+func HostIn(vs ...string) predicate.Target {
+	return predicate.Target(sql.FieldIn(FieldHost, vs...))
+}
+
+// HostNotIn applies the NotIn predicate on the "host" field.
+func HostNotIn(vs ...string) predicate.Target {
+	return predicate.Target(sql.FieldNotIn(FieldHost, vs...))
+}
+
+// HostGT applies the GT predicate on the "host" field.
+func HostGT(v string) predicate.Target {
+	return predicate.Target(sql.FieldGT(FieldHost, v))
+}
+
+// HostGTE applies the GTE predicate on the "host" field.
+func HostGTE(v string) predicate.Target {
+	return predicate.Target(sql.FieldGTE(FieldHost, v))
+}
+
+// HostLT applies the LT predicate on the "host" field.
+func HostLT(v string) predicate.Target {
+	return predicate.Target(sql.FieldLT(FieldHost, v))
+}
+
+// HostLTE applies the LTE predicate on the "host" field.
+func HostLTE(v string) predicate.Target {
+	return predicate.Target(sql.FieldLTE(FieldHost, v))
+}
+
+// HostContains applies the Contains predicate on the "host" field.
+func HostContains(v string) predicate.Target {
+	return predicate.Target(sql.FieldContains(FieldHost, v))
+}
+
+// HostHasPrefix applies the HasPrefix predicate on the "host" field.
+func HostHasPrefix(v string) predicate.Target {
+	return predicate.Target(sql.FieldHasPrefix(FieldHost, v))
+}
+
+// HostHasSuffix applies the HasSuffix predicate on the "host" field.
+func HostHasSuffix(v string) predicate.Target {
+	return predicate.Target(sql.FieldHasSuffix(FieldHost, v))
+}
+
+// HostIsNil applies the IsNil predicate on the "host" field.
+func HostIsNil() predicate.Target {
+	return predicate.Target(sql.FieldIsNull(FieldHost))
+}
+
+// HostNotNil applies the NotNil predicate on the "host" field.
+func HostNotNil() predicate.Target {
+	return predicate.Target(sql.FieldNotNull(FieldHost))
+}
+
+// HostEqualFold applies the EqualFold predicate on the "host" field.
+func HostEqualFold(v string) predicate.Target {
+	return predicate.Target(sql.FieldEqualFold(FieldHost, v))
+}
+
+// HostContainsFold applies the ContainsFold predicate on the "host" field.
+func HostContainsFold(v string) predicate.Target {
+	return predicate.Target(sql.FieldContainsFold(FieldHost, v))
+}
+
+// AllowIsNil applies the IsNil predicate on the "allow" field.
+func AllowIsNil() predicate.Target {
+	return predicate.Target(sql.FieldIsNull(FieldAllow))
+}
+
+// AllowNotNil applies the NotNil predicate on the "allow" field.
+func AllowNotNil() predicate.Target {
+	return predicate.Target(sql.FieldNotNull(FieldAllow))
 }
 
 // And groups predicates with the AND operator between them.
