@@ -51,6 +51,8 @@ func (d *Deployer) Abandon(ctx context.Context, act deployer.Act) (deployer.Left
 // retreat puts back what was there before the act, where it is the last one
 // and was never ready. Repeating it is harmless.
 func (d *Deployer) retreat(ctx context.Context, s site, act deployer.Act) (anchored, error) {
+	act.Binding.Allow.ClusterScoped = true // what was there before was allowed then
+
 	a, _, err := d.enact(ctx, s, act, func(a *anchored) error {
 		a.Epoch = act.Epoch
 

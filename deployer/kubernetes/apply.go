@@ -30,6 +30,12 @@ func (d *Deployer) Apply(ctx context.Context, act deployer.Act) (deployer.Applie
 		return deployer.Applied{}, err
 	}
 
+	if act.Binding.Allow.Namespaces {
+		if err := s.ensureNamespace(ctx); err != nil {
+			return deployer.Applied{}, err
+		}
+	}
+
 	_, changes, err := d.enact(ctx, s, act, func(a *anchored) error {
 		wanted := c
 		if same := a.having(c.Key); same != nil {

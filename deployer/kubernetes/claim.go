@@ -14,6 +14,7 @@ import (
 
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/spec"
 )
 
 // anchored is an anchor as it stands in a cluster; a resourceVersion of "" says
@@ -71,7 +72,7 @@ func (d *Deployer) save(ctx context.Context, a *anchored) error {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), a.version != "" && apierrors.IsNotFound(err):
 		return fmt.Errorf("%w: %w", errRaced, err)
 	case apierrors.IsNotFound(err):
-		return fault.New(fault.InvalidInput, "there is no namespace %s in %s: create it first", a.site.namespace, a.site.name).At("target.namespace")
+		return fault.New(fault.InvalidInput, "there is no namespace %s in %s: create it, or give the target the permission %s", a.site.namespace, a.site.name, spec.AllowNamespaces).At("target.namespace")
 	case err != nil:
 		return refusal("the anchor", err)
 	}

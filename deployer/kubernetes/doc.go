@@ -38,6 +38,14 @@
 // followed by one watch; a cluster that does not give them (list and watch of
 // events, in all namespaces) costs the logs these lines and nothing else.
 //
+// # What cannot be changed
+//
+// A Job whose template has changed is removed with its pods and made anew,
+// once the dry run has taken the new one under another name; it is the only
+// kind of which nothing goes down by that. Going back runs the earlier Job
+// again. Of other kinds a field that cannot be changed is a refusal that names
+// it and says what to do.
+//
 // # Field managers
 //
 // Objects are applied as shiplog/SERVICE/ENVIRONMENT. A field that a person has

@@ -66,7 +66,7 @@ func (d *Deployer) enactOnce(ctx context.Context, s site, act deployer.Act, befo
 		return a, nil, err
 	}
 
-	all, err := s.try(ctx, objects)
+	all, err := s.try(ctx, objects, act.Binding.Allow)
 	if err != nil {
 		return a, nil, err
 	}

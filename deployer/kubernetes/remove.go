@@ -91,7 +91,7 @@ func (s site) removeOne(ctx context.Context, act deployer.Act, r ref) (removal, 
 		done.gone = true
 
 		return done, nil
-	case o.GetLabels()[labelService] != s.Service || o.GetLabels()[labelEnvironment] != s.Environment:
+	case !s.owns(o.GetLabels()):
 		done.kept = "it is not this service's any more"
 
 		return done, nil

@@ -11,10 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/internal/fault"
+	"github.com/shiplog/shiplog/internal/spec"
 )
 
 // desired is an object that is to be written, and what the dry run said of it.
@@ -26,6 +28,8 @@ type desired struct {
 	version string
 	// taken are fields that are taken back from a person.
 	taken []conflict
+	// replaces is the object that has to go first; "" for none.
+	replaces types.UID
 }
 
 // client gives the client of an object's kind. Kinds are looked up again when
@@ -48,14 +52,35 @@ func (c *cluster) client(r ref) (dynamic.ResourceInterface, error) {
 	case err != nil:
 		return nil, fmt.Errorf("look up the kind of %s: %w", r, err)
 	case mapping.Scope.Name() != meta.RESTScopeNameNamespace:
-		return nil, fault.New(fault.InvalidInput, "%s stands outside every namespace, and the target does not allow that", r)
+		return outside{c.dynamic.Resource(mapping.Resource)}, nil
 	}
 
 	return c.dynamic.Resource(mapping.Resource).Namespace(r.Namespace), nil
 }
 
+// outside is the client of a kind that stands outside every namespace.
+type outside struct{ dynamic.ResourceInterface }
+
+// permitted refuses an object that stands outside every namespace where the
+// target does not allow that. What is Kubernetes' own was refused at planning;
+// only the cluster knows it of other kinds, whose objects were given the
+// namespace that they do not have.
+func permitted(w *desired, client dynamic.ResourceInterface, allow spec.Permissions) error {
+	if _, is := client.(outside); !is {
+		return nil
+	}
+
+	if !allow.ClusterScoped && w.Kind != "Namespace" {
+		return fault.New(fault.InvalidInput, "%s stands outside every namespace, and the target does not allow that: give it the permission %s, or leave the object out", w, spec.AllowClusterScoped).At("target.allow")
+	}
+
+	w.object.SetNamespace("")
+
+	return nil
+}
+
 // try asks the server what it would do with the objects, and changes nothing.
-func (s site) try(ctx context.Context, objects []json.RawMessage) ([]desired, error) {
+func (s site) try(ctx context.Context, objects []json.RawMessage, allow spec.Permissions) ([]desired, error) {
 	all := make([]desired, 0, len(objects))
 
 	for _, raw := range objects {
@@ -71,7 +96,7 @@ func (s site) try(ctx context.Context, objects []json.RawMessage) ([]desired, er
 	slices.SortStableFunc(all, func(a, b desired) int { return byRank(a.ref, b.ref) })
 
 	for i := range all {
-		if err := s.tryOne(ctx, &all[i]); err != nil {
+		if err := s.tryOne(ctx, &all[i], allow); err != nil {
 			return nil, err
 		}
 	}
@@ -79,9 +104,13 @@ func (s site) try(ctx context.Context, objects []json.RawMessage) ([]desired, er
 	return all, nil
 }
 
-func (s site) tryOne(ctx context.Context, w *desired) error {
+func (s site) tryOne(ctx context.Context, w *desired, allow spec.Permissions) error {
 	client, err := s.client(w.ref)
 	if err != nil {
+		return err
+	}
+
+	if err := permitted(w, client, allow); err != nil {
 		return err
 	}
 
@@ -97,8 +126,16 @@ func (s site) tryOne(ctx context.Context, w *desired) error {
 		would, err = client.Apply(ctx, w.Name, w.object, options)
 	}
 
+	if fields := immutable(err); len(fields) > 0 {
+		return s.replaceable(ctx, client, w, fields)
+	}
+
 	if err != nil {
 		return refusal(w.String(), err)
+	}
+
+	if would.GetDeletionTimestamp() != nil {
+		return fmt.Errorf("%s is being removed: %w", w, errRaced)
 	}
 
 	w.version = would.GetResourceVersion()
@@ -110,13 +147,16 @@ func (s site) tryOne(ctx context.Context, w *desired) error {
 type change struct {
 	ref
 
-	made  bool
-	taken []conflict
+	made, replaced bool
+	taken          []conflict
 }
 
 func (c change) String() string {
 	said := []string{c.ref.String() + " is changed"}
-	if c.made {
+	switch {
+	case c.replaced:
+		said[0] = c.ref.String() + " is replaced: it cannot be changed in place"
+	case c.made:
 		said[0] = c.ref.String() + " is made"
 	}
 
@@ -138,6 +178,14 @@ func (s site) write(ctx context.Context, act deployer.Act, all []desired) ([]cha
 			return changes, err
 		}
 
+		if w.replaces != "" {
+			if err := s.makeRoom(ctx, act, client, w); err != nil {
+				return changes, err
+			}
+
+			w.version = ""
+		}
+
 		if w.version == "" {
 			// The server takes no condition that an object is not there.
 			if err := s.stillOurs(ctx, act); err != nil {
@@ -155,7 +203,7 @@ func (s site) write(ctx context.Context, act deployer.Act, all []desired) ([]cha
 		case err != nil:
 			return changes, refusal(w.String(), err)
 		case now.GetResourceVersion() != w.version:
-			changes = append(changes, change{ref: w.ref, made: w.version == "", taken: w.taken})
+			changes = append(changes, change{ref: w.ref, made: w.version == "", replaced: w.replaces != "", taken: w.taken})
 		}
 	}
 
