@@ -207,6 +207,16 @@ type Observation struct {
 	// Hands are those who changed an object behind Shiplog's back since the
 	// last act, where the target tells.
 	Hands []Hand
+	// Strayed are objects without instances that are not as they were applied.
+	Strayed []Stray
+}
+
+// Stray is an object that somebody has changed or removed.
+type Stray struct {
+	// Object as kind and name.
+	Object string
+	// Missing: it is not there.
+	Missing bool
 }
 
 // Hand is who changed an object, and when.

@@ -63,6 +63,9 @@ type content struct {
 	// Workloads by object, once the rollout has found them.
 	Workloads map[string]workload `json:"workloads,omitempty"`
 
+	// Held is what hold has remembered, by object.
+	Held map[string]string `json:"held,omitempty"`
+
 	// packed are the objects, as binaryData holds them.
 	packed []byte
 }

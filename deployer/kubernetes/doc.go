@@ -38,6 +38,14 @@
 // followed by one watch; a cluster that does not give them (list and watch of
 // events, in all namespaces) costs the logs these lines and nothing else.
 //
+// # Objects without pods
+//
+// After every write of a ConfigMap, Service or Ingress the anchor keeps a hash
+// of the fields that its manager owns. Whoever changes one takes it over, so
+// that the hash that the watch sees is another one; what others add is theirs.
+// That costs a cluster three watches, of what carries our labels. Other kinds
+// are not watched: of them a change is not seen before the next act.
+//
 // # What cannot be changed
 //
 // A Job whose template has changed is removed with its pods and made anew,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/internal/fault"
 )
@@ -75,7 +77,15 @@ func (d *Deployer) enactOnce(ctx context.Context, s site, act deployer.Act, befo
 		return a, nil, err
 	}
 
-	changes, err := s.write(ctx, act, all)
+	fresh := false
+
+	changes, err := s.write(ctx, act, all, func(r ref, now *unstructured.Unstructured) {
+		fresh = a.Target.hold(r, now, managedBy(s.Unit)) || fresh
+	})
+	if err == nil && fresh {
+		err = d.save(ctx, &a)
+	}
+
 	if err != nil {
 		return a, changes, &halfwayError{err}
 	}

@@ -45,6 +45,8 @@ func (d *Deployer) Observe(ctx context.Context, u deployer.Unit) (deployer.Obser
 		}
 	}
 
+	strayed, hands := a.strayed(o.At)
+	o.Strayed, o.Hands = strayed, append(o.Hands, hands...)
 	o.Contents = contents(a.anchor, pods, workloads)
 
 	return o, nil

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -15,8 +16,14 @@ func trim(o any) (any, error) {
 	switch o := o.(type) {
 	case *corev1.Pod:
 		return trimPod(o), nil
+	case *corev1.Service:
+		trimHeld(&o.ObjectMeta)
+		o.Spec, o.Status = corev1.ServiceSpec{}, corev1.ServiceStatus{}
+	case *networkingv1.Ingress:
+		trimHeld(&o.ObjectMeta)
+		o.Spec, o.Status = networkingv1.IngressSpec{}, networkingv1.IngressStatus{}
 	case *corev1.ConfigMap:
-		trimMeta(&o.ObjectMeta)
+		trimHeld(&o.ObjectMeta)
 		o.BinaryData = nil
 		o.Data = map[string]string{partState: o.Data[partState]}
 	case *appsv1.Deployment:
@@ -63,6 +70,22 @@ func trimMeta(m *metav1.ObjectMeta) {
 		DeletionTimestamp: m.DeletionTimestamp, ManagedFields: managers,
 	}
 }
+
+// trimHeld keeps in the place of the annotations what our managers hold.
+// It may come again with what it has trimmed.
+func trimHeld(m *metav1.ObjectMeta) {
+	holds := m.Annotations
+	if _, again := holds[heldMark]; !again {
+		holds = held(m.ManagedFields)
+		holds[heldMark] = ""
+	}
+
+	trimMeta(m)
+	m.Annotations = holds
+}
+
+// heldMark marks what trimHeld has kept; no annotation may be named so.
+const heldMark = " trimmed"
 
 func trimPod(p *corev1.Pod) *corev1.Pod {
 	trimMeta(&p.ObjectMeta)

@@ -34,10 +34,15 @@ type watch struct {
 	anchored  cache.SharedIndexInformer
 	pods      cache.SharedIndexInformer
 	workloads []cache.SharedIndexInformer
-	events    *chronicle
-	wg        sync.WaitGroup
+	// others are the kinds without pods that are watched, by kind. Nothing waits
+	// for them.
+	others map[string]cache.SharedIndexInformer
+	events *chronicle
+	wg     sync.WaitGroup
 	// warned: the end of a watch was logged, and none has begun again since.
 	warned atomic.Bool
+	// blind: that of one of the others was.
+	blind atomic.Bool
 }
 
 // byUnit is the index of everything that is watched.
@@ -56,7 +61,8 @@ func (w *watch) begin() {
 
 	ours := w.factory(labelService + "," + labelEnvironment)
 	anchors := w.factory(labelAnchor + "=true")
-	w.factories = []informers.SharedInformerFactory{ours, anchors}
+	others := w.factory(labelService + "," + labelEnvironment + ",!" + labelAnchor)
+	w.factories = []informers.SharedInformerFactory{ours, anchors, others}
 
 	w.anchored = w.informer(anchors.Core().V1().ConfigMaps().Informer())
 	w.pods = w.informer(ours.Core().V1().Pods().Informer())
@@ -66,6 +72,12 @@ func (w *watch) begin() {
 		w.informer(ours.Apps().V1().DaemonSets().Informer()),
 		w.informer(ours.Apps().V1().ReplicaSets().Informer()),
 		w.informer(ours.Batch().V1().Jobs().Informer()),
+	}
+
+	w.others = map[string]cache.SharedIndexInformer{
+		"ConfigMap": w.prepared(others.Core().V1().ConfigMaps().Informer(), &w.blind),
+		"Service":   w.prepared(others.Core().V1().Services().Informer(), &w.blind),
+		"Ingress":   w.prepared(others.Networking().V1().Ingresses().Informer(), &w.blind),
 	}
 
 	for _, f := range w.factories {
@@ -84,8 +96,14 @@ func (w *watch) factory(selector string) informers.SharedInformerFactory {
 	)
 }
 
-// informer prepares one kind: its index, its handler, and what its failures do.
+// informer prepares one kind that is waited for.
 func (w *watch) informer(i cache.SharedIndexInformer) cache.SharedIndexInformer {
+	return w.prepared(i, &w.warned)
+}
+
+// prepared prepares one kind: its index, its handler, and what its failures do;
+// warned keeps them from being logged again and again.
+func (w *watch) prepared(i cache.SharedIndexInformer, warned *atomic.Bool) cache.SharedIndexInformer {
 	tell := func(o any) {
 		if u, ok := unitOf(o); ok {
 			w.changed(u)
@@ -106,7 +124,7 @@ func (w *watch) informer(i cache.SharedIndexInformer) cache.SharedIndexInformer 
 	watching := i.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
 		w.doubt()
 
-		if !w.warned.Swap(true) {
+		if !warned.Swap(true) {
 			w.log.Warn("a watch has ended; it is begun again", "namespace", w.namespace, "error", err)
 		}
 	})
@@ -209,6 +227,21 @@ func (w *watch) workloadsOf(u deployer.Unit) []metav1.Object {
 	}
 
 	return workloads
+}
+
+// other gives an object of one of the other kinds, nil when it is not there;
+// not listed as long as nobody knows. A cluster that does not let them be
+// watched is served without.
+func (w *watch) other(r ref) (o metav1.Object, listed bool) {
+	i := w.others[r.Kind]
+	if i == nil || !i.HasSynced() {
+		return nil, false
+	}
+
+	there, _, err := i.GetStore().GetByKey(r.Namespace + "/" + r.Name)
+	o, _ = there.(metav1.Object)
+
+	return o, err == nil
 }
 
 func found[T any](i cache.SharedIndexInformer, u deployer.Unit) []T {

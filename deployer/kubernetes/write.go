@@ -169,7 +169,8 @@ func (c change) String() string {
 
 // write writes the objects that the dry run was about, in order, and gives what
 // has changed. Errors: errRaced when somebody has written one since.
-func (s site) write(ctx context.Context, act deployer.Act, all []desired) ([]change, error) {
+// wrote is told of every object as it is then.
+func (s site) write(ctx context.Context, act deployer.Act, all []desired, wrote func(ref, *unstructured.Unstructured)) ([]change, error) {
 	var changes []change
 
 	for _, w := range all {
@@ -205,6 +206,8 @@ func (s site) write(ctx context.Context, act deployer.Act, all []desired) ([]cha
 		case now.GetResourceVersion() != w.version:
 			changes = append(changes, change{ref: w.ref, made: w.version == "", replaced: w.replaces != "", taken: w.taken})
 		}
+
+		wrote(w.ref, now)
 	}
 
 	return changes, nil

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/shiplog/shiplog/deployer"
 	"github.com/shiplog/shiplog/ent/db/placement"
@@ -38,6 +39,20 @@ func (r *Recorded) Moved(seen deployer.Observation) bool {
 // err is what asking the target gave. A version is known when the memory has
 // it. An empty answer means that there is nothing to compare.
 func Verdict(applied *Applied, seen deployer.Observation, err error, known func(version string) bool) placement.Drift {
+	drift := instances(applied, seen, err, known)
+	if drift != placement.DriftIN_SYNC || len(seen.Strayed) == 0 {
+		return drift
+	}
+
+	if slices.ContainsFunc(seen.Strayed, func(s deployer.Stray) bool { return s.Missing }) {
+		return placement.DriftMISSING
+	}
+
+	return placement.DriftCONFIG_DIFFERS
+}
+
+// instances is the verdict on what runs.
+func instances(applied *Applied, seen deployer.Observation, err error, known func(version string) bool) placement.Drift {
 	if err != nil {
 		return placement.DriftUNREACHABLE
 	}

@@ -57,6 +57,27 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestStrayed: what runs is as applied, and something beside it is not.
+func TestStrayed(t *testing.T) {
+	t.Parallel()
+
+	applied := &observe.Applied{Deployment: "d", Version: "v", Digest: "a", Final: true}
+	changed, missing := deployer.Stray{Object: "Service/web"}, deployer.Stray{Object: "ConfigMap/web", Missing: true}
+
+	for want, c := range map[string]struct {
+		ready   int
+		strayed []deployer.Stray
+	}{
+		"IN_SYNC": {1, nil}, "CONFIG_DIFFERS": {1, []deployer.Stray{changed}}, "MISSING": {1, []deployer.Stray{changed, missing}},
+		"ROLLING": {0, []deployer.Stray{missing}},
+	} {
+		seen := deployer.Observation{Strayed: c.strayed, Contents: []deployer.Content{{Version: "v", Digest: "a", Ready: 1 + c.ready, Desired: 2}}}
+		if got := observe.Verdict(applied, seen, nil, func(string) bool { return true }); string(got) != want {
+			t.Errorf("%+v: %s, want %s", c, got, want)
+		}
+	}
+}
+
 func TestWhatTheFirstReleaseWroteIsRead(t *testing.T) {
 	t.Parallel()
 
