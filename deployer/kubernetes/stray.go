@@ -25,7 +25,7 @@ func held(fields []metav1.ManagedFieldsEntry) map[string]string {
 		}
 
 		var set any
-		if json.Unmarshal(f.FieldsV1.Raw, &set) != nil {
+		if json.Unmarshal(f.FieldsV1.GetRawBytes(), &set) != nil {
 			continue
 		}
 
