@@ -176,7 +176,7 @@ func unique(lines []string, events string) error {
 	for i, l := range lines {
 		there := 0
 
-		for _, e := range strings.Split(events, "\n") {
+		for e := range strings.SplitSeq(events, "\n") {
 			if strings.Join(strings.Fields(e), " ") == l {
 				there++
 			}
