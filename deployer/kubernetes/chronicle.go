@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -37,10 +36,10 @@ func newChronicle(log *slog.Logger, changed func(happening)) *chronicle {
 	return &chronicle{log: log, changed: changed, told: map[types.UID]happening{}, topics: map[topic]map[types.UID]bool{}}
 }
 
-// run follows the events of a namespace, "" for all of them, until stop is
-// closed. A server that does not give
+// run follows the events of a namespace, "" for all of them, until ctx ends. A
+// server that does not give
 // them costs the logs their lines, and nothing else.
-func (c *chronicle) run(stop <-chan struct{}, typed kubernetes.Interface, namespace string) {
+func (c *chronicle) run(ctx context.Context, typed kubernetes.Interface, namespace string) {
 	events := typed.CoreV1().Events(namespace)
 	follow := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
@@ -57,7 +56,7 @@ func (c *chronicle) run(stop <-chan struct{}, typed kubernetes.Interface, namesp
 		},
 	}
 
-	ctx := klog.NewContext(wait.ContextForChannel(stop), klog.Logger{}) // note says what goes wrong
+	ctx = klog.NewContext(ctx, klog.Logger{}) // note says what goes wrong
 
 	cache.NewReflectorWithOptions(follow, &corev1.Event{}, c, cache.ReflectorOptions{}).RunWithContext(ctx)
 }

@@ -36,7 +36,7 @@ func (d *Deployer) Rollout(ctx context.Context, act deployer.Act) (deployer.Prog
 		return deployer.Progress{}, err
 	}
 
-	if progress, fresh := d.lookedAt(s, act); fresh { //nolint:contextcheck // the watch outlives who starts it; close ends it
+	if progress, fresh := d.lookedAt(s, act); fresh {
 		return progress, nil
 	}
 

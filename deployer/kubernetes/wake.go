@@ -51,7 +51,7 @@ func (d *Deployer) Wake(ctx context.Context) <-chan deployer.Unit {
 	d.mu.Unlock()
 
 	for _, c := range d.clusters {
-		c.watch.start() //nolint:contextcheck // the watch outlives who starts it; close ends it
+		c.watch.start()
 	}
 
 	go func() {

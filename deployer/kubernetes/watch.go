@@ -28,6 +28,9 @@ type watch struct {
 	// doubt is told when a watch has ended, for whatever reason.
 	doubt func()
 
+	ctx    context.Context //nolint:containedctx // of what runs until close
+	cancel context.CancelFunc
+
 	began     time.Time
 	stop      chan struct{}
 	factories []informers.SharedInformerFactory
@@ -86,7 +89,7 @@ func (w *watch) begin() {
 
 	w.events = newChronicle(w.log, w.happened)
 
-	w.wg.Go(func() { w.events.run(w.stop, w.typed, w.namespace) })
+	w.wg.Go(func() { w.events.run(w.ctx, w.typed, w.namespace) })
 }
 
 func (w *watch) factory(selector string) informers.SharedInformerFactory {
@@ -141,6 +144,7 @@ func (w *watch) prepared(i cache.SharedIndexInformer, warned *atomic.Bool) cache
 
 // close ends the watch and waits for it.
 func (w *watch) close() {
+	w.cancel()
 	close(w.stop)
 
 	for _, f := range w.factories {

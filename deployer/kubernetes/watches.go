@@ -91,7 +91,9 @@ func (w *watches) follow(namespace string) {
 		return
 	}
 
-	one := &watch{typed: w.typed, log: w.log, namespace: namespace, changed: w.changed, doubt: w.pulse.doubt}
+	ctx, cancel := context.WithCancel(w.ctx)
+
+	one := &watch{ctx: ctx, cancel: cancel, typed: w.typed, log: w.log, namespace: namespace, changed: w.changed, doubt: w.pulse.doubt}
 	one.begin()
 	w.running[namespace] = one
 }
