@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,14 +59,14 @@ func (d *Deployer) save(ctx context.Context, a *anchored) error {
 		return err
 	}
 
-	maps := a.site.typed.CoreV1().ConfigMaps(a.site.namespace)
+	configMaps := a.site.typed.CoreV1().ConfigMaps(a.site.namespace)
 	options := managedBy(a.site.Unit)
 
 	var now *corev1.ConfigMap
 	if a.version == "" {
-		now, err = maps.Create(ctx, m, metav1.CreateOptions{FieldManager: options})
+		now, err = configMaps.Create(ctx, m, metav1.CreateOptions{FieldManager: options})
 	} else {
-		now, err = maps.Update(ctx, m, metav1.UpdateOptions{FieldManager: options})
+		now, err = configMaps.Update(ctx, m, metav1.UpdateOptions{FieldManager: options})
 	}
 
 	switch {
@@ -89,7 +90,14 @@ func (d *Deployer) remember(a anchored) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
+	// The act goes on with its own: it notes there what it has written.
 	copied := *a.anchor
+	if copied.Target != nil {
+		target := *copied.Target
+		target.Held = maps.Clone(target.Held)
+		copied.Target = &target
+	}
+
 	d.written[a.site.Unit] = anchored{anchor: &copied, site: a.site, version: a.version, uid: a.uid}
 }
 
