@@ -222,7 +222,8 @@ func progressDeadline(objects []seen, fallback time.Duration) time.Duration {
 	return longest
 }
 
-// eventsOf reads the events about the pods, and about what makes them.
+// eventsOf reads the events about the pods, and about what makes them. Where
+// they are not to be had (the chronicle says so) the pods alone have to do.
 func (s site) eventsOf(ctx context.Context, found sight) ([]corev1.Event, error) {
 	about := map[types.UID]bool{}
 	for _, p := range found.pods {
@@ -240,7 +241,11 @@ func (s site) eventsOf(ctx context.Context, found sight) ([]corev1.Event, error)
 	}
 
 	all, err := s.typed.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{Limit: maxEvents})
-	if err != nil {
+
+	switch {
+	case apierrors.IsForbidden(err):
+		return []corev1.Event{}, nil
+	case err != nil:
 		return nil, refusal("the events", err)
 	}
 
