@@ -149,7 +149,7 @@ func TestRoleSuffices(t *testing.T) {
 	}
 
 	a.must(`mutation($in: UndeployInput!) { undeploy(input: $in) { deployment { id } } }`,
-		object{"in": object{"service": "hello", "environment": home, "reason": "the role"}}, &gone)
+		object{"in": object{"service": "hello", "environment": home, "reason": "the role", "override": object{"reason": "the role"}}}, &gone)
 
 	if end := a.end(gone.Undeploy.Deployment.ID); end.Status != "SUCCEEDED" {
 		t.Fatalf("away: %+v", end)
