@@ -334,19 +334,20 @@ func (s *stage) resourceVersions(t *testing.T) map[string]string {
 func (s *stage) atRest(t *testing.T) map[string]string {
 	t.Helper()
 
-	last := s.resourceVersions(t)
+	// On a busy machine a controller writes a status some time after what it
+	// tells of.
+	const calm = 1500 * time.Millisecond
 
-	for same, end := 0, time.Now().Add(time.Minute); same < 2; {
+	last, since := s.resourceVersions(t), time.Now()
+
+	for end := time.Now().Add(time.Minute); time.Since(since) < calm; {
 		if time.Now().After(end) {
 			t.Fatal("the namespace does not come to rest")
 		}
 
-		now := s.resourceVersions(t)
-		if same++; !maps.Equal(now, last) {
-			same = 0
+		if now := s.resourceVersions(t); !maps.Equal(now, last) {
+			last, since = now, time.Now()
 		}
-
-		last = now
 	}
 
 	return last
