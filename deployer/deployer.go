@@ -85,6 +85,11 @@ type Deployer interface {
 	// within a source. It does not wait. A part that is no longer to be had
 	// is a Gap before the next line.
 	Read(ctx context.Context, unit Unit, after map[string]int64, limit int) ([]Line, error)
+	// Settle waits until Read, asked for the same positions, gives everything
+	// that the unit's instances had written when Settle was called; or the
+	// most that is held for readers who do not come for it. Errors: ctx's;
+	// the target's, when it does not give the output of an instance.
+	Settle(ctx context.Context, unit Unit, after map[string]int64) error
 	// Wake returns a channel that receives (coalesced, never blocking the
 	// sender) when a unit's output or state may have changed. It is a hint;
 	// polling is the truth. The channel lives until ctx ends.
@@ -264,7 +269,7 @@ type Source struct {
 // Line is one line of output.
 type Line struct {
 	Source Source
-	// Position within the source: grows by one a line, from 1.
+	// Position within the source: above 0, and greater with every line.
 	Position int64
 	Time     time.Time
 	// Text without its newline, valid UTF-8, at most 32 KiB; Truncated when
@@ -272,6 +277,6 @@ type Line struct {
 	Text      string
 	Truncated bool
 	// Gap, when not zero, says that this many lines before this one are
-	// lost (their positions are skipped).
+	// lost, at least.
 	Gap int64
 }

@@ -55,6 +55,9 @@ func (Deployer) Read(context.Context, deployer.Unit, map[string]int64, int) ([]d
 	return []deployer.Line{}, nil
 }
 
+// Settle has nothing to wait for.
+func (Deployer) Settle(context.Context, deployer.Unit, map[string]int64) error { return nil }
+
 // Wake stays silent; the channel is closed when ctx has ended.
 func (Deployer) Wake(ctx context.Context) <-chan deployer.Unit {
 	silent := make(chan deployer.Unit)

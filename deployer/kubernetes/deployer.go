@@ -29,8 +29,10 @@ type Deployer struct {
 	places map[deployer.Unit]deployer.Place
 	// wakes are the channels of Wake that live.
 	wakes map[*wakes]bool
-	// tails follow the runs of containers, by prefix.
-	tails  map[string]*tail
+	// tails follow the runs of containers, by key.
+	tails map[string]*tail
+	// whole are the runs of which everything has come.
+	whole  map[string]deployer.Unit
 	closed bool
 	wg     sync.WaitGroup
 }
@@ -47,6 +49,7 @@ func New(config Config) (*Deployer, error) {
 		config: config.withDefaults(), clusters: map[string]*cluster{},
 		looks: map[deployer.Unit]look{}, written: map[deployer.Unit]anchored{}, places: map[deployer.Unit]deployer.Place{},
 		wakes: map[*wakes]bool{}, tails: map[string]*tail{},
+		whole: map[string]deployer.Unit{},
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(config.Connections)) {

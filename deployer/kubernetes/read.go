@@ -1,12 +1,14 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,10 +18,13 @@ import (
 	"github.com/shiplog/shiplog/deployer"
 )
 
-// firstWait is how long a reader waits for a stream that was just begun: on a
-// busy node half a second was seen not to be enough, and a reader who gets
-// nothing takes it that there is nothing.
+// firstWait is how long a reader waits for what the node has of runs that were
+// just begun: to have it is the rule, and a node that does not answer must not
+// keep back what the others have.
 const firstWait = 3 * time.Second
+
+// errReplaced: another run has taken the place of the one that was asked for.
+var errReplaced = errors.New("another run has taken its place")
 
 // Read gives what the tails of the unit's containers have counted, and begins
 // those that are missing. Output is gone with its pod, but for what was read
@@ -35,25 +40,18 @@ func (d *Deployer) Read(ctx context.Context, u deployer.Unit, after map[string]i
 		return nil, err
 	}
 
-	var (
-		lines []deployer.Line
-		bys   = map[string]string{}
-	)
+	var lines []deployer.Line
 
 	for _, t := range tails {
-		found, _ := t.read(after)
+		found, _ := t.read(after[t.key()])
 		for _, l := range found {
 			lines = append(lines, t.line(l))
-			bys[l.key] = t.prefix()
 		}
 	}
 
-	slices.SortStableFunc(lines, func(x, y deployer.Line) int {
-		if bys[x.Source.Key] == bys[y.Source.Key] {
-			return 0 // as the run has written them
-		}
-
-		return x.Time.Compare(y.Time)
+	// Positions are times.
+	slices.SortFunc(lines, func(x, y deployer.Line) int {
+		return cmp.Or(cmp.Compare(x.Position, y.Position), strings.Compare(x.Source.Key, y.Source.Key))
 	})
 
 	if len(lines) > limit {
@@ -61,6 +59,29 @@ func (d *Deployer) Read(ctx context.Context, u deployer.Unit, after map[string]i
 	}
 
 	return lines, nil
+}
+
+// Settle waits until everything that the node has of the unit's runs has come.
+func (d *Deployer) Settle(ctx context.Context, u deployer.Unit, after map[string]int64) error {
+	a, err := d.anchorOf(ctx, u)
+	if err != nil || a.anchor == nil {
+		return err
+	}
+
+	tails, _ := d.tailsOf(ctx, a, after)
+
+	var (
+		all  sync.WaitGroup
+		errs = make([]error, len(tails))
+	)
+
+	for i, t := range tails {
+		all.Go(func() { errs[i] = t.settle(ctx) })
+	}
+
+	all.Wait()
+
+	return errors.Join(errs...)
 }
 
 // runsOf gives the runs of a pod's containers that the node may still have, and
@@ -92,6 +113,7 @@ func runsOf(p *corev1.Pod) map[run]bool {
 // which of them have just begun.
 func (d *Deployer) tailsOf(ctx context.Context, a anchored, after map[string]int64) (tails, fresh []*tail) {
 	there := map[string]bool{}
+	runs := map[run]bool{}
 
 	for _, p := range a.site.watch.podsOf(a.site.Unit) {
 		if p.Namespace != a.site.namespace {
@@ -101,55 +123,103 @@ func (d *Deployer) tailsOf(ctx context.Context, a anchored, after map[string]int
 		made := contentOfPod(a.anchor, p)
 
 		for r, over := range runsOf(p) {
-			there[r.prefix()] = true
+			there[r.key()] = true
 
-			if made == nil {
-				continue // somebody else's, or of a deployment that is over
+			if made != nil {
+				r.deployment = made.Deployment
+				runs[r] = over
+			} else if before := d.tailHaving(r.key()); before != nil {
+				r.deployment = before.deployment // it ends, and still has something to say
+				runs[r] = over
 			}
+		}
+	}
 
-			r.deployment = made.Deployment
+	for r, over := range runs {
+		lost := r.attempt > 1 && !there[r.before().key()] && !d.isWhole(r.before())
 
-			if t, begun := d.tailOf(ctx, a.site, r, over, after); begun {
-				fresh = append(fresh, t)
-			}
+		if t, begun := d.tailOf(ctx, a.site, state{r, over}, after[r.key()], lost); begun {
+			fresh = append(fresh, t)
 		}
 	}
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	for _, prefix := range slices.Sorted(maps.Keys(d.tails)) {
-		t := d.tails[prefix]
+	for _, key := range slices.Sorted(maps.Keys(d.tails)) {
+		t := d.tails[key]
 
 		t.mu.Lock()
-		spent := t.ended && len(t.lines) == 0 && !there[prefix] || time.Since(t.readAt) > tailIdle
+		spent := t.ended && len(t.lines) == 0 && !there[key] || time.Since(t.readAt) > tailIdle
+		whole := t.complete
 		t.mu.Unlock()
+
+		if whole {
+			d.whole[key] = t.site.Unit
+		}
 
 		switch {
 		case spent:
 			t.cancel()
-			delete(d.tails, prefix)
+			delete(d.tails, key)
 		case t.site.Unit == a.site.Unit:
 			tails = append(tails, t)
 		}
 	}
 
+	d.forgetWhole(a.site.Unit, there)
+
 	return tails, fresh
+}
+
+// forgetWhole forgets of which runs everything has come, but for those that a
+// run which is there may follow. The caller holds the lock.
+func (d *Deployer) forgetWhole(u deployer.Unit, there map[string]bool) {
+	pods := map[string]bool{}
+
+	for key := range there {
+		uid, _, _ := strings.Cut(key, "/")
+		pods[uid] = true
+	}
+
+	for key, of := range d.whole {
+		if uid, _, _ := strings.Cut(key, "/"); of == u && !pods[uid] {
+			delete(d.whole, key)
+		}
+	}
+}
+
+// isWhole reports whether everything of a run has come.
+func (d *Deployer) isWhole(r run) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	_, whole := d.whole[r.key()]
+
+	return whole
+}
+
+func (d *Deployer) tailHaving(key string) *tail {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	return d.tails[key]
 }
 
 // tailOf finds the tail of a run, or begins one: where there is none, where it
 // stands at another position than the reader, and where its stream has ended
-// before the run.
-func (d *Deployer) tailOf(ctx context.Context, s site, r run, over bool, after map[string]int64) (t *tail, begun bool) {
-	d.mu.Lock()
-	t = d.tails[r.prefix()]
-	d.mu.Unlock()
+// before the run. lost says that the run before it is not to be had.
+func (d *Deployer) tailOf(ctx context.Context, s site, r state, after int64, lost bool) (t *tail, begun bool) {
+	t = d.tailHaving(r.key())
+	c := &counter{taken: after, lost: lost && after == 0}
+	failures := 0
 
 	if t != nil {
 		lines, same := t.read(after)
 
 		t.mu.Lock()
-		done := t.complete || !t.ended || len(lines) > 0
+		done := t.complete || !t.ended || len(lines) > 0 || time.Now().Before(t.pause)
+		failures = t.failures
 		t.mu.Unlock()
 
 		if same && done {
@@ -158,10 +228,16 @@ func (d *Deployer) tailOf(ctx context.Context, s site, r run, over bool, after m
 
 		t.cancel()
 
-		if now, known := s.again(ctx, r, over); known {
-			r, over = now.run, now.over
+		if now, err := s.again(ctx, r.run); err == nil {
+			r = now
 		} else if same {
-			return t, false // the pod is gone, or another run is there
+			// The pod is gone, or another run is there; or nobody knows.
+			t.mu.Lock()
+			t.err = err
+			t.rest()
+			t.mu.Unlock()
+
+			return t, false
 		}
 	}
 
@@ -172,7 +248,7 @@ func (d *Deployer) tailOf(ctx context.Context, s site, r run, over bool, after m
 		return t, false
 	}
 
-	return d.follow(s, r, after, over), true //nolint:contextcheck // it outlives the reader; Close ends it
+	return d.follow(s, r.run, c, r.over, failures), true //nolint:contextcheck // it outlives the reader; Close ends it
 }
 
 // state is a run with whether it is over.
@@ -182,28 +258,38 @@ type state struct {
 	over bool
 }
 
-// again asks the server how a run stands before it is followed again: the
-// watch may not have seen yet that another run has taken its place, whose
-// output the node would give in its name.
-func (s site) again(ctx context.Context, r run, over bool) (state, bool) {
-	if over && r.previous {
-		return state{r, over}, true
-	}
-
+// again asks the server how a run stands: the watch may not have seen yet that
+// another one has taken its place, whose output the node would give in its
+// name. Errors: errReplaced; the server's.
+func (s site) again(ctx context.Context, r run) (state, error) {
 	p, err := s.typed.CoreV1().Pods(s.namespace).Get(ctx, r.pod, metav1.GetOptions{})
-	if err != nil || string(p.UID) != r.uid {
-		return state{}, false
+
+	switch {
+	case apierrors.IsNotFound(err), err == nil && string(p.UID) != r.uid:
+		return state{}, errReplaced
+	case err != nil:
+		return state{}, refusal("the pod "+r.pod, err)
 	}
 
 	for now, over := range runsOf(p) {
-		if now.prefix() == r.prefix() {
+		if now.key() == r.key() {
 			now.deployment = r.deployment
 
-			return state{now, over}, true
+			return state{now, over}, nil
 		}
 	}
 
-	return state{}, false
+	return state{}, errReplaced
+}
+
+// still refuses to go on when the node may have given another run's output.
+func (s site) still(ctx context.Context, r run) error {
+	now, err := s.again(ctx, r)
+	if err == nil && now.previous != r.previous {
+		return errReplaced
+	}
+
+	return err
 }
 
 // awaitFirst waits a little for streams that have just begun. Errors: the
@@ -218,17 +304,24 @@ func awaitFirst(ctx context.Context, fresh []*tail) error {
 			return fmt.Errorf("read output: %w", ctx.Err())
 		case <-patience.C:
 			return nil
-		case <-t.some:
+		case <-t.begun:
 		}
 
 		t.mu.Lock()
 		err := t.err
 		t.mu.Unlock()
 
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsBadRequest(err) && !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "waiting to start") {
+		if err != nil && !isNone(err) {
 			return err
 		}
 	}
 
 	return nil
+}
+
+// isNone reports whether an error says that there is no output to be had, yet
+// or any more.
+func isNone(err error) bool {
+	return apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) || errors.Is(err, errReplaced) || errors.Is(err, context.Canceled) ||
+		strings.Contains(err.Error(), "waiting to start")
 }

@@ -1,11 +1,10 @@
 package kubernetes
 
 import (
-	"bufio"
 	"context"
-	"errors"
+	"fmt"
 	"io"
-	"strings"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -22,134 +21,193 @@ const (
 	// tailIdle ends a tail that nobody has read for so long: another replica
 	// observes now.
 	tailIdle = time.Minute
-	// maxLine is how long a line may be.
-	maxLine = 32 << 10
 )
 
-// tail follows one run of a container: one stream from the node, whoever reads.
-// What it has counted stays until a reader comes with a later position.
+// tail follows one run of a container, whoever reads: first what the node has,
+// which comes to an end, then what it gets. What has come stays until a reader
+// comes with a later position.
 type tail struct {
 	run
 
 	site site
 
 	cancel context.CancelFunc
-	// some has one slot: lines have come, or the stream has ended.
-	some chan struct{}
+	// begun is closed when there is something to read, or surely nothing yet:
+	// all that the node had has come, or there is no room for more, or the tail
+	// has ended.
+	begun     chan struct{}
+	beginning sync.Once
 	// room has one slot: a reader has taken lines.
 	room chan struct{}
 
 	mu    sync.Mutex
 	lines []counted
-	// taken is what readers have gone past.
-	taken segment
+	// taken is the position that readers have gone past, head the last that has
+	// come.
+	taken, head int64
+	// news is closed at the next change; nil when nobody waits for it.
+	news chan struct{}
+	// caught: all that the node had when the tail was begun has come.
+	caught bool
 	// ended: the stream is over. complete: so is the run, and everything of it
 	// has come.
 	ended, complete bool
 	err             error
 	readAt          time.Time
+	// failures in a row, of this tail and those before it, and until when the
+	// run is left alone after them.
+	failures int
+	pause    time.Time
 }
 
 // follow starts a tail after what was taken. over says that the run has ended
-// already. The caller holds the deployer's lock.
-func (d *Deployer) follow(s site, r run, after map[string]int64, over bool) *tail {
+// already; lost that what it began with is not to be had; failures how often in
+// a row it has been in vain. The caller holds the deployer's lock.
+func (d *Deployer) follow(s site, r run, c *counter, over bool, failures int) *tail {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := resume(r, after)
 	t := &tail{
-		run: r, site: s, cancel: cancel, some: make(chan struct{}, 1), room: make(chan struct{}, 1),
-		taken: c.segment, readAt: time.Now(),
+		run: r, site: s, cancel: cancel, begun: make(chan struct{}), room: make(chan struct{}, 1),
+		taken: c.taken, head: c.taken, readAt: time.Now(), failures: failures,
 	}
-	d.tails[r.prefix()] = t
+	d.tails[r.key()] = t
 
 	d.wg.Go(func() {
 		defer cancel()
 
-		err := t.stream(ctx, c, over, func() { d.changed(s.Unit) })
+		tell := func() { d.changed(s.Unit) }
+
+		err := t.all(ctx, c, over, tell)
 
 		t.mu.Lock()
 		t.ended, t.complete, t.err = true, err == nil && over, err
+		t.rest()
 		t.mu.Unlock()
-		ring(t.some)
-		d.changed(s.Unit)
+		t.begin()
+		tell()
 	})
 
 	return t
 }
 
-// stream takes lines from the node until it has no more.
-func (t *tail) stream(ctx context.Context, c *counter, over bool, tell func()) error {
-	options := &corev1.PodLogOptions{Container: t.container, Follow: !over, Previous: t.previous, Timestamps: true}
-
-	if since := c.since(); !since.IsZero() {
-		// Whole seconds are all that it understands.
-		from := metav1.NewTime(since.Truncate(time.Second))
-		options.SinceTime = &from
-	}
-
-	stream, err := t.site.typed.CoreV1().Pods(t.site.namespace).GetLogs(t.pod, options).Stream(ctx)
-	if err != nil {
-		return refusal("the output of "+t.pod, err)
-	}
-	defer stream.Close()
-
-	in := bufio.NewReaderSize(stream, 64<<10)
-
+// all takes what the node has, and follows the run if it goes on. Errors: those
+// of the cluster; errReplaced.
+func (t *tail) all(ctx context.Context, c *counter, over bool, tell func()) error {
 	for {
-		text, truncated, err := readLine(in)
-		if errors.Is(err, io.EOF) && text == "" {
-			return nil
-		}
-
-		if err != nil && !errors.Is(err, io.EOF) {
+		n, err := t.pass(ctx, c, false, tell)
+		if err != nil {
 			return err
 		}
 
-		l, ok := parse(text)
-		if !ok {
-			continue // the node speaks of itself: "unable to retrieve container logs"
-		}
-
-		l.text, l.truncated = strings.ToValidUTF8(strings.TrimSuffix(l.text, "\r"), "\uFFFD"), truncated
-
-		if line, fresh := c.next(l); fresh {
-			if err := t.put(ctx, line); err != nil {
-				return err
-			}
-
-			tell()
+		// A connection that was cut can look like the end of a run's output, so
+		// that the end is believed when there is nothing more after it.
+		if !over || n == 0 {
+			break
 		}
 	}
+
+	t.mu.Lock()
+	t.caught = true
+	t.tellWaiting()
+	t.mu.Unlock()
+	t.begin()
+	tell()
+
+	if over {
+		return nil
+	}
+
+	_, err := t.pass(ctx, c, true, tell)
+
+	return err
 }
 
-// maxStamp is the longest time before a line.
-const maxStamp = 64
-
-// readLine reads a line without its end, cut where it is too long.
-func readLine(in *bufio.Reader) (line string, truncated bool, err error) {
-	var b strings.Builder
-
-	for {
-		part, more, err := in.ReadLine()
-		if err != nil {
-			return b.String(), truncated, err
-		}
-
-		room := maxLine + maxStamp - b.Len()
-		if len(part) > room {
-			part, truncated = part[:room], true
-		}
-
-		b.Write(part)
-
-		if !more {
-			text := b.String()
-			if _, said, _ := strings.Cut(text, " "); len(said) > maxLine {
-				text, truncated = text[:len(text)-len(said)+maxLine], true
-			}
-
-			return text, truncated, nil
-		}
+// pass reads the run's output from the node once, and says how many lines of
+// it were new.
+func (t *tail) pass(ctx context.Context, c *counter, follow bool, tell func()) (n int, err error) {
+	stream, err := t.site.open(ctx, t.run, c.pass(), follow)
+	if err != nil {
+		return 0, err
 	}
+	defer stream.Close()
+
+	// What the node gives in the run's name may be another's: it knows of a
+	// restart before the watch does. By now it has chosen.
+	if err := t.site.still(ctx, t.run); err != nil {
+		return 0, err
+	}
+
+	err = eachLine(stream, func(l stamped) error {
+		taken := c.taken
+
+		line, fresh := c.next(l)
+		if !fresh {
+			return nil
+		}
+
+		if line.lost && taken > 0 && t.isPrevious(ctx, taken) {
+			return errReplaced
+		}
+
+		if err := t.put(ctx, line); err != nil {
+			return err
+		}
+
+		n++
+
+		tell()
+
+		return nil
+	})
+
+	return n, err
+}
+
+// isPrevious reports whether a position is one of the run before the one that
+// the node gives. A node that could not reach its server restarts containers
+// all the same, so that for a while nobody else knows of it.
+func (t *tail) isPrevious(ctx context.Context, position int64) bool {
+	if t.previous {
+		return false
+	}
+
+	before := t.run
+	before.previous = true
+	c := counter{taken: position}
+
+	stream, err := t.site.open(ctx, before, c.pass(), false)
+	if err != nil {
+		return false // most often there is none
+	}
+	defer stream.Close()
+
+	is := false
+
+	err = eachLine(stream, func(l stamped) error {
+		c.next(l)
+		is = is || c.at == position
+
+		return nil
+	})
+
+	return is && err == nil
+}
+
+// open asks the node for the run's output.
+func (s site) open(ctx context.Context, r run, since time.Time, follow bool) (io.ReadCloser, error) {
+	options := &corev1.PodLogOptions{Container: r.container, Follow: follow, Previous: r.previous, Timestamps: true}
+
+	if !since.IsZero() {
+		// Whole seconds are all that it understands.
+		from := metav1.NewTime(since)
+		options.SinceTime = &from
+	}
+
+	stream, err := s.typed.CoreV1().Pods(s.namespace).GetLogs(r.pod, options).Stream(ctx)
+	if err != nil {
+		return nil, refusal("the output of "+r.pod, err)
+	}
+
+	return stream, nil
 }
 
 // put adds a line when there is room.
@@ -158,14 +216,16 @@ func (t *tail) put(ctx context.Context, l counted) error {
 		t.mu.Lock()
 		if len(t.lines) < tailLines {
 			t.lines = append(t.lines, l)
+			t.head, t.failures = l.position, 0
+			t.tellWaiting()
 			t.mu.Unlock()
-			ring(t.some)
 
 			return nil
 		}
 
 		idle := time.Since(t.readAt) > tailIdle
 		t.mu.Unlock()
+		t.begin()
 
 		if idle {
 			return context.Canceled
@@ -180,26 +240,81 @@ func (t *tail) put(ctx context.Context, l counted) error {
 	}
 }
 
-func ring(bell chan struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
+func (t *tail) begin() { t.beginning.Do(func() { close(t.begun) }) }
+
+// The least and the most time that a run is left alone after it could not be
+// followed. It is longer after every failure, and not the same for all: what
+// follows a thousand runs must not come back to a server as one.
+const (
+	leastPause = 250 * time.Millisecond
+	mostPause  = 15 * time.Second
+)
+
+// rest counts an end that nothing came before, and says how long the run is
+// left alone. The caller holds the lock.
+func (t *tail) rest() {
+	t.tellWaiting()
+
+	if t.complete {
+		return
+	}
+
+	t.failures++
+
+	// A stream that lines came from ends when the node likes: that is nothing.
+	if t.err == nil && t.failures == 1 {
+		return
+	}
+
+	pause := min(leastPause<<min(t.failures-1, 10), mostPause)
+	t.pause = time.Now().Add(pause/2 + rand.N(pause/2+1))
+}
+
+// tellWaiting wakes those who wait for a change. The caller holds the lock.
+func (t *tail) tellWaiting() {
+	if t.news != nil {
+		close(t.news)
+		t.news = nil
 	}
 }
 
-// read gives the lines after what was taken, or false when the tail stands
+// until waits until something is true of the tail, which is asked with the lock
+// held.
+func (t *tail) until(ctx context.Context, is func() bool) error {
+	for {
+		t.mu.Lock()
+		if is() {
+			t.mu.Unlock()
+
+			return nil
+		}
+
+		if t.news == nil {
+			t.news = make(chan struct{})
+		}
+
+		news := t.news
+		t.mu.Unlock()
+
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-news:
+		}
+	}
+}
+
+// read gives the lines after a position, or false when the tail stands
 // elsewhere.
-func (t *tail) read(after map[string]int64) ([]counted, bool) {
+func (t *tail) read(after int64) ([]counted, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
 	t.readAt = time.Now()
-	want := t.latest(after)
 
 	n := 0
-	for n < len(t.lines) && t.lines[n].position <= after[t.lines[n].key] {
-		l := t.lines[n]
-		t.taken = segment{start: l.segment.start, taken: l.position, gap: l.segment.gap}
+	for n < len(t.lines) && t.lines[n].position <= after {
+		t.taken = t.lines[n].position
 		n++
 	}
 
@@ -208,11 +323,18 @@ func (t *tail) read(after map[string]int64) ([]counted, bool) {
 		ring(t.room)
 	}
 
-	if t.taken.start != want.start || t.taken.taken != want.taken {
+	if t.taken != after {
 		return nil, false
 	}
 
 	return append([]counted(nil), t.lines...), true
+}
+
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
 }
 
 // line gives a counted line to the world.
@@ -224,8 +346,70 @@ func (t *tail) line(l counted) deployer.Line {
 
 	return deployer.Line{
 		Source: deployer.Source{
-			Key: l.key, Deployment: t.deployment, Container: t.container, Instance: t.pod, Attempt: t.attempt,
+			Key: t.key(), Deployment: t.deployment, Container: t.container, Instance: t.pod, Attempt: t.attempt,
 		},
 		Position: l.position, Time: l.at, Text: l.text, Truncated: l.truncated, Gap: gap,
 	}
+}
+
+// settle waits until what the node has at this moment has come, or as much of
+// it as there is room for. Errors: ctx's; the cluster's.
+func (t *tail) settle(ctx context.Context) error {
+	// Under way already, and caught up at a moment that may be long ago?
+	t.mu.Lock()
+	live := t.caught && !t.ended
+	t.mu.Unlock()
+
+	end := int64(0)
+
+	if live {
+		var err error
+		if end, err = t.end(ctx); err != nil && !isNone(err) {
+			return err
+		}
+	}
+
+	err := t.until(ctx, func() bool {
+		return t.ended || len(t.lines) >= tailLines || t.caught && t.head >= end
+	})
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	switch {
+	case err != nil:
+		return fmt.Errorf("the output of %s has not come: %w", t.pod, err)
+	case t.ended && !t.complete && t.err == nil:
+		return fmt.Errorf("the output of %s has ended before its container: %w", t.pod, io.ErrUnexpectedEOF)
+	case t.err != nil && !isNone(t.err):
+		return t.err
+	}
+
+	return nil
+}
+
+// end gives the position of the last line that the node has at this moment.
+func (t *tail) end(ctx context.Context) (int64, error) {
+	t.mu.Lock()
+	c := counter{taken: t.head}
+	t.mu.Unlock()
+
+	stream, err := t.site.open(ctx, t.run, c.pass(), false)
+	if err != nil {
+		return 0, err
+	}
+	defer stream.Close()
+
+	// Of another run than this one? Then this one's stream comes to its end.
+	if err := t.site.still(ctx, t.run); err != nil {
+		return 0, err
+	}
+
+	err = eachLine(stream, func(l stamped) error {
+		c.next(l)
+
+		return nil
+	})
+
+	return c.taken, err
 }

@@ -19,11 +19,13 @@ type memory struct {
 	output   map[deployer.Unit]map[string][]deployer.Line
 	contents map[deployer.Unit][]deployer.Content
 	down     bool
-	wakers   []chan deployer.Unit
+	// late: what was written is not to be read yet.
+	late   map[deployer.Unit]bool
+	wakers []chan deployer.Unit
 }
 
 func newMemory() *memory {
-	return &memory{output: map[deployer.Unit]map[string][]deployer.Line{}, contents: map[deployer.Unit][]deployer.Content{}}
+	return &memory{output: map[deployer.Unit]map[string][]deployer.Line{}, contents: map[deployer.Unit][]deployer.Content{}, late: map[deployer.Unit]bool{}}
 }
 
 // write writes n more lines, numbered by their source.
@@ -43,6 +45,14 @@ func (m *memory) write(u deployer.Unit, source deployer.Source, n int) {
 	}
 
 	m.wake(u)
+}
+
+// delay keeps what is written from being read until it is waited for.
+func (m *memory) delay(u deployer.Unit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	m.late[u] = true
 }
 
 func (m *memory) runs(u deployer.Unit, contents ...deployer.Content) {
@@ -105,6 +115,10 @@ func (m *memory) Read(_ context.Context, u deployer.Unit, after map[string]int64
 		return nil, errors.New("the target is down")
 	}
 
+	if m.late[u] {
+		return nil, nil
+	}
+
 	var lines []deployer.Line
 	for key, all := range m.output[u] {
 		lines = append(lines, all[min(after[key], int64(len(all))):]...)
@@ -115,6 +129,20 @@ func (m *memory) Read(_ context.Context, u deployer.Unit, after map[string]int64
 	})
 
 	return lines[:min(limit, len(lines))], nil
+}
+
+// Settle brings the output that is late.
+func (m *memory) Settle(_ context.Context, u deployer.Unit, _ map[string]int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	if m.down {
+		return errors.New("the target is down")
+	}
+
+	delete(m.late, u)
+
+	return nil
 }
 
 func (m *memory) Wake(ctx context.Context) <-chan deployer.Unit {

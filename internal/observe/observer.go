@@ -19,6 +19,7 @@ type Target interface {
 	Units(ctx context.Context) ([]deployer.Unit, error)
 	Observe(ctx context.Context, unit deployer.Unit) (deployer.Observation, error)
 	Read(ctx context.Context, unit deployer.Unit, after map[string]int64, limit int) ([]deployer.Line, error)
+	Settle(ctx context.Context, unit deployer.Unit, after map[string]int64) error
 	Wake(ctx context.Context) <-chan deployer.Unit
 }
 

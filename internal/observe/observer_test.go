@@ -16,6 +16,29 @@ import (
 	"github.com/shiplog/shiplog/internal/store/storetest"
 )
 
+// TestOutcomeWaitsForLateOutput: what was written before the outcome stands
+// before it in the log, however long a read gives nothing.
+func TestOutcomeWaitsForLateOutput(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s)
+		w.observer("replica-1", observe.Config{Poll: 100 * time.Millisecond})
+
+		d1, v1, g1 := w.apply("1.0.0")
+		w.memory.runs(w.unit, deployer.Content{Digest: g1, Deployment: d1, Version: v1, VersionName: "1.0.0", Ready: 1, Desired: 1})
+		w.drift("ROLLING")
+
+		w.memory.delay(w.unit)
+		w.memory.write(w.unit, deployer.Source{Key: "a", Deployment: d1, Container: "main", Instance: "hello/0", Attempt: 1}, 5)
+		w.finish(d1)
+		w.until("outcome", func() bool { return w.head(d1).Outcome != nil })
+
+		if h := w.head(d1); *h.Outcome != 6 {
+			t.Errorf("the outcome is at %d, want it after the five lines", *h.Outcome)
+		}
+	})
+}
+
 func TestObserverFollowsADeploymentToItsReplacement(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -168,6 +168,10 @@ func (u *unit) collect(ctx context.Context) (n int, err error) {
 		}
 	}
 
+	if len(final) > 0 && !u.settled(ctx, final) {
+		final = nil
+	}
+
 	lines, err := u.tenure.cfg.Target.Read(ctx, u.name, u.book.positions(), readLimit)
 	if err != nil {
 		return 0, err
@@ -228,6 +232,36 @@ func merge(told, output []deployer.Line) []deployer.Line {
 	}
 
 	return append(append(all, told...), output...)
+}
+
+// settleWithin bounds one wait for the target's output, settlePatience how long
+// after the outcome it is waited for at all: of a node that is lost it never
+// comes.
+const (
+	settleWithin   = 5 * time.Second
+	settlePatience = time.Minute
+)
+
+// settled waits until a read gives everything that was written up to now, and
+// says whether it does.
+func (u *unit) settled(ctx context.Context, final []*account) bool {
+	bounded, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+
+	err := u.tenure.cfg.Target.Settle(bounded, u.name, u.book.positions())
+	if err == nil {
+		return true
+	}
+
+	for _, a := range final {
+		if time.Since(*a.finishedAt) < settlePatience {
+			return false
+		}
+	}
+
+	u.tenure.log.WarnContext(ctx, "output from before the outcome may be missing in the log", "unit", u.name, "error", err)
+
+	return true
 }
 
 // past says whether the lines begin so long after the outcome that nothing

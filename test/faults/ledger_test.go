@@ -340,6 +340,8 @@ func (l *ledger) Read(_ context.Context, unit deployer.Unit, after map[string]in
 	return lines, nil
 }
 
+func (l *ledger) Settle(context.Context, deployer.Unit, map[string]int64) error { return nil }
+
 func (l *ledger) Wake(ctx context.Context) <-chan deployer.Unit {
 	l.mu.Lock()
 	defer l.mu.Unlock()

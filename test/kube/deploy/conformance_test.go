@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 					"Process/hello": json.RawMessage(`{"kind":"Process","name":"hello"}`),
 				}},
 			},
-			LastWords: "fatal: asked to crash", Converges: true, Forgets: true,
+			LastWords: "fatal: asked to crash", Converges: true, Forgets: true, Timed: true,
 			Patience: 3 * time.Minute,
 		}
 	})
