@@ -93,6 +93,10 @@ test-kubernetes-long: go-version ## measure 5,000 pods and 1,000 deployments on 
 	@SHIPLOG_SCALE=long $(GO) run ./test/withpostgres -durable $(GO) run ./test/withcluster $(GO) test -v -count 1 -parallel 1 -timeout 20m ./test/kube/scale | $(QUIETLY)
 	@SHIPLOG_FAULTS=long $(GO) run ./test/withpostgres $(GO) run ./test/withcluster $(GO) test -v -tags kubernetes -count 1 -timeout 30m -run OnACluster ./test/faults | $(QUIETLY)
 
+.PHONY: test-lines-long
+test-lines-long: go-version ## follow 1,000 lines a second from a cluster for minutes, through kills of its API server and of Shiplog
+	@SHIPLOG_LINES=long $(GO) run ./test/withcluster $(GO) test -v -count 1 -timeout 20m -run TestEveryNumberArrivesOnce ./test/kube/life
+
 .PHONY: accept-schema
 accept-schema: ## promise clients schema.graphql as it is now, with what it breaks
 	@cp schema.graphql test/clients/testdata/released.graphql

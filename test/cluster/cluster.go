@@ -47,7 +47,8 @@ type Cluster struct {
 }
 
 // Up brings the cluster up and waits until its node is ready. One that is up and
-// well is left alone; one that was killed, or is not well, is cleaned away and
+// well is left alone, but for the program of test workloads, which is the
+// repository's; one that was killed, or is not well, is cleaned away and
 // started with what it remembers.
 func Up(ctx context.Context, c Config) (*Cluster, error) {
 	c, err := c.complete()
@@ -74,7 +75,7 @@ func Up(ctx context.Context, c Config) (*Cluster, error) {
 
 		err = c.wait(ctx, answersWithin, time.Time{})
 		if err == nil {
-			return c.cluster(p), nil
+			return c.cluster(p), c.buildApp(ctx)
 		}
 
 		c.say("it runs, but is not well (%v): starting it anew", err)

@@ -32,6 +32,8 @@ type Config struct {
 	// APIPort and RegistryPort on loopback. By default those that the cluster
 	// had before, or else 16443 and 16444, or else free ones.
 	APIPort, RegistryPort int
+	// Kubelet is further settings of the kubelet, lines of its configuration.
+	Kubelet string
 	// Progress is told what takes long; nil: nobody.
 	Progress io.Writer
 }

@@ -93,5 +93,5 @@ imageGCHighThresholdPercent: 99
 imageGCLowThresholdPercent: 98
 nodeStatusUpdateFrequency: 5s
 syncFrequency: 3s
-`, c.containerd(), nodeIP, filepath.Join(c.state(), "podlogs"), filepath.Join(c.kubelet(), "volumeplugins"))
+%s`, c.containerd(), nodeIP, filepath.Join(c.state(), "podlogs"), filepath.Join(c.kubelet(), "volumeplugins"), c.Kubelet)
 }

@@ -20,7 +20,7 @@ import (
 // its processes killed one way and the other, down, up with what it remembers,
 // wiped.
 func TestClusterComesAndGoes(t *testing.T) {
-	l := newLife(t)
+	l := newLife(t, "")
 
 	found := l.up(t, "first")
 	l.deploy(t, found)
@@ -86,7 +86,8 @@ func TestClusterComesAndGoes(t *testing.T) {
 
 type life struct{ config cluster.Config }
 
-func newLife(t *testing.T) *life {
+// newLife prepares a cluster of the test's own; kubelet are further settings.
+func newLife(t *testing.T, kubelet string) *life {
 	t.Helper()
 
 	shared, err := cluster.Connect()
@@ -94,7 +95,7 @@ func newLife(t *testing.T) *life {
 		t.Fatal(err)
 	}
 
-	l := &life{cluster.Config{Dir: t.TempDir(), Built: filepath.Dir(shared.App), Progress: t.Output()}}
+	l := &life{cluster.Config{Dir: t.TempDir(), Built: filepath.Dir(shared.App), Kubelet: kubelet, Progress: t.Output()}}
 
 	t.Cleanup(func() {
 		if err := cluster.Down(context.Background(), l.config, true); err != nil {
