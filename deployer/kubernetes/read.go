@@ -84,36 +84,60 @@ func (d *Deployer) Settle(ctx context.Context, u deployer.Unit, after map[string
 	return errors.Join(errs...)
 }
 
-// runsOf gives the runs of a pod's containers that the node may still have, and
-// whether each is over.
-func runsOf(p *corev1.Pod) map[run]bool {
-	runs := map[run]bool{}
+// state is how a run stands.
+type state struct {
+	run
 
+	over bool
+	// from and to are when it began and ended, in whole seconds; zero where
+	// that is not known.
+	from, to time.Time
+}
+
+// runsOf gives the runs of a pod's containers that the node may still have.
+func runsOf(p *corev1.Pod) (runs []state) {
 	for _, c := range containersOf(p) {
 		now := run{pod: p.Name, uid: string(p.UID), container: c.Name, attempt: int(c.RestartCount) + 1}
+		last := c.LastTerminationState.Terminated
 
 		switch {
 		case c.State.Running != nil:
-			runs[now] = false
-		case c.State.Terminated != nil, c.LastTerminationState.Terminated != nil:
-			runs[now] = true
+			runs = append(runs, state{run: now, from: c.State.Running.StartedAt.Time})
+		case c.State.Terminated != nil:
+			runs = append(runs, endedRun(now, c.State.Terminated))
+		case last != nil:
+			runs = append(runs, endedRun(now, last))
 		}
 
-		if c.RestartCount > 0 && c.LastTerminationState.Terminated != nil && c.State.Waiting == nil {
-			before := now
-			before.attempt, before.previous = now.attempt-1, true
-			runs[before] = true
+		if c.RestartCount > 0 && last != nil && c.State.Waiting == nil {
+			before := now.before()
+			before.previous = true
+			runs = append(runs, endedRun(before, last))
 		}
 	}
 
 	return runs
 }
 
+func endedRun(r run, how *corev1.ContainerStateTerminated) state {
+	return state{run: r, over: true, from: how.StartedAt.Time, to: how.FinishedAt.Time}
+}
+
+// slack is how far a line's time may lie outside of its run's: the run's are
+// cut to seconds, and what a program has written is read a little later.
+const slack = 1500 * time.Millisecond
+
+// has reports whether a line of this time can be one of the run.
+func (s state) has(at time.Time) bool {
+	return (s.from.Unix() <= 0 || at.After(s.from.Add(-slack))) && (s.to.Unix() <= 0 || at.Before(s.to.Add(slack)))
+}
+
 // tailsOf gives the unit's tails, those of pods that are gone included, and
 // which of them have just begun.
 func (d *Deployer) tailsOf(ctx context.Context, a anchored, after map[string]int64) (tails, fresh []*tail) {
 	there := map[string]bool{}
-	runs := map[run]bool{}
+
+	var runs []state
 
 	for _, p := range a.site.watch.podsOf(a.site.Unit) {
 		if p.Namespace != a.site.namespace {
@@ -122,23 +146,23 @@ func (d *Deployer) tailsOf(ctx context.Context, a anchored, after map[string]int
 
 		made := contentOfPod(a.anchor, p)
 
-		for r, over := range runsOf(p) {
+		for _, r := range runsOf(p) {
 			there[r.key()] = true
 
 			if made != nil {
 				r.deployment = made.Deployment
-				runs[r] = over
+				runs = append(runs, r)
 			} else if before := d.tailHaving(r.key()); before != nil {
 				r.deployment = before.deployment // it ends, and still has something to say
-				runs[r] = over
+				runs = append(runs, r)
 			}
 		}
 	}
 
-	for r, over := range runs {
+	for _, r := range runs {
 		lost := r.attempt > 1 && !there[r.before().key()] && !d.isWhole(r.before())
 
-		if t, begun := d.tailOf(ctx, a.site, state{r, over}, after[r.key()], lost); begun {
+		if t, begun := d.tailOf(ctx, a.site, r, after[r.key()], lost); begun {
 			fresh = append(fresh, t)
 		}
 	}
@@ -248,14 +272,7 @@ func (d *Deployer) tailOf(ctx context.Context, s site, r state, after int64, los
 		return t, false
 	}
 
-	return d.follow(s, r.run, c, r.over, failures), true //nolint:contextcheck // it outlives the reader; Close ends it
-}
-
-// state is a run with whether it is over.
-type state struct {
-	run
-
-	over bool
+	return d.follow(s, r, c, failures), true //nolint:contextcheck // it outlives the reader; Close ends it
 }
 
 // again asks the server how a run stands: the watch may not have seen yet that
@@ -271,25 +288,26 @@ func (s site) again(ctx context.Context, r run) (state, error) {
 		return state{}, refusal("the pod "+r.pod, err)
 	}
 
-	for now, over := range runsOf(p) {
+	for _, now := range runsOf(p) {
 		if now.key() == r.key() {
 			now.deployment = r.deployment
 
-			return state{now, over}, nil
+			return now, nil
 		}
 	}
 
 	return state{}, errReplaced
 }
 
-// still refuses to go on when the node may have given another run's output.
-func (s site) still(ctx context.Context, r run) error {
+// still refuses to go on when the node may have given another run's output,
+// and says how the run stands now.
+func (s site) still(ctx context.Context, r run) (state, error) {
 	now, err := s.again(ctx, r)
 	if err == nil && now.previous != r.previous {
-		return errReplaced
+		err = errReplaced
 	}
 
-	return err
+	return now, err
 }
 
 // awaitFirst waits a little for streams that have just begun. Errors: the

@@ -60,13 +60,12 @@ type tail struct {
 	pause    time.Time
 }
 
-// follow starts a tail after what was taken. over says that the run has ended
-// already; lost that what it began with is not to be had; failures how often in
-// a row it has been in vain. The caller holds the deployer's lock.
-func (d *Deployer) follow(s site, r run, c *counter, over bool, failures int) *tail {
+// follow starts a tail that goes on where the counter stands; failures is how
+// often in a row it has been in vain. The caller holds the deployer's lock.
+func (d *Deployer) follow(s site, r state, c *counter, failures int) *tail {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &tail{
-		run: r, site: s, cancel: cancel, begun: make(chan struct{}), room: make(chan struct{}, 1),
+		run: r.run, site: s, cancel: cancel, begun: make(chan struct{}), room: make(chan struct{}, 1),
 		taken: c.taken, head: c.taken, readAt: time.Now(), failures: failures,
 	}
 	d.tails[r.key()] = t
@@ -76,10 +75,10 @@ func (d *Deployer) follow(s site, r run, c *counter, over bool, failures int) *t
 
 		tell := func() { d.changed(s.Unit) }
 
-		err := t.all(ctx, c, over, tell)
+		err := t.all(ctx, c, r.over, tell)
 
 		t.mu.Lock()
-		t.ended, t.complete, t.err = true, err == nil && over, err
+		t.ended, t.complete, t.err = true, err == nil && r.over, err
 		t.rest()
 		t.mu.Unlock()
 		t.begin()
@@ -132,11 +131,17 @@ func (t *tail) pass(ctx context.Context, c *counter, follow bool, tell func()) (
 
 	// What the node gives in the run's name may be another's: it knows of a
 	// restart before the watch does. By now it has chosen.
-	if err := t.site.still(ctx, t.run); err != nil {
+	now, err := t.site.still(ctx, t.run)
+	if err != nil {
 		return 0, err
 	}
 
 	err = eachLine(stream, func(l stamped) error {
+		// And the server of it may know it later still.
+		if !now.has(l.at) {
+			return errReplaced
+		}
+
 		taken := c.taken
 
 		line, fresh := c.next(l)
@@ -401,7 +406,7 @@ func (t *tail) end(ctx context.Context) (int64, error) {
 	defer stream.Close()
 
 	// Of another run than this one? Then this one's stream comes to its end.
-	if err := t.site.still(ctx, t.run); err != nil {
+	if _, err := t.site.still(ctx, t.run); err != nil {
 		return 0, err
 	}
 

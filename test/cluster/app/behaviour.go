@@ -25,6 +25,9 @@ type behaviour struct {
 	thenExit       bool
 	ignoreTerm     bool
 	drain          time.Duration
+	listenAfter    time.Duration
+	ask            string
+	askRate        int
 }
 
 // read understands the variables, or tells all that it does not understand.
@@ -66,6 +69,7 @@ func read(env func(string) string) (behaviour, error) {
 		readyAfter: after("READY_AFTER", 0), failProbeAfter: after("FAIL_PROBE_AFTER", never),
 		crash: at(after("CRASH_AFTER", never)), eat: at(after("EAT_AFTER", never)),
 		rate: float64(number("RATE", 0)), drain: after("DRAIN", 0),
+		listenAfter: after("LISTEN_AFTER", 0), ask: env("ASK"), askRate: number("ASK_RATE", 50),
 		thenExit: env("THEN_EXIT") != "", ignoreTerm: env("IGNORE_TERM") != "",
 	}
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func handler(b behaviour, host string, start time.Time) http.Handler {
+func handler(b behaviour, host string, start time.Time) *http.ServeMux {
 	mux := http.NewServeMux()
 
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

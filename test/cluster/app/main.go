@@ -10,9 +10,12 @@
 //	THEN_EXIT         set: it ends with EXIT_CODE (0) after its lines
 //	IGNORE_TERM       set: it does not end at SIGTERM
 //	DRAIN             how long it keeps serving after SIGTERM (0s)
+//	LISTEN_AFTER      it takes no connection before (0s)
+//	ASK               it asks this URL again and again, each time over a new
+//	                  connection; ASK_RATE times a second (50)
 //
-// It answers / (who it is), /healthz, /env/NAME (a variable), and /file/PATH
-// (what a file holds).
+// It answers / (who it is), /healthz, /env/NAME (a variable), /file/PATH (what
+// a file holds), and /asked (what came of its own questions).
 package main
 
 import (
@@ -54,12 +57,23 @@ func run(b behaviour, out io.Writer) (code int, err error) {
 
 	fmt.Fprintf(out, "app %s starts on %s\n", b.version, host)
 
+	<-time.After(b.listenAfter)
+
 	listener, err := net.Listen("tcp", ":"+b.port)
 	if err != nil {
 		return 1, err
 	}
 
-	server := &http.Server{Handler: handler(b, host, time.Now()), ReadHeaderTimeout: 10 * time.Second}
+	asked := &asked{}
+
+	mux := handler(b, host, time.Now())
+	mux.Handle("GET /asked", asked)
+
+	if b.ask != "" {
+		go asked.ask(b.ask, b.askRate)
+	}
+
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 
 	go func() { served <- server.Serve(listener) }()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/shiplog/shiplog/test/cluster"
 )
 
 // The node rotates a container's log when it has 20 KiB, some three seconds of
@@ -30,12 +32,12 @@ const (
 const talkers = `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: talkers}
+metadata: {name: NAME}
 spec:
   replicas: REPLICAS
-  selector: {matchLabels: {app: talkers}}
+  selector: {matchLabels: {app: NAME}}
   template:
-    metadata: {labels: {app: talkers}}
+    metadata: {labels: {app: NAME}}
     spec:
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: 1
@@ -60,42 +62,75 @@ func TestEveryNumberArrivesOnce(t *testing.T) {
 	}
 
 	l := newLife(t, small)
-	s := l.talk(t, map[string]string{"LINES": "all", "RATE": strconv.Itoa(perPod), "CRASH_AFTER": crashAfter}, pods)
+	found := l.up(t, "first")
+	server := newShiplog(t, found.Kubeconfig)
+	s := l.talk(t, server, found, "talkers", map[string]string{"LINES": "all", "RATE": strconv.Itoa(perPod), "CRASH_AFTER": crashAfter}, pods)
 
 	for range rounds {
 		l.disturb(t, s)
 	}
 
+	rotations := l.rotations(t)
+	if rotations == 0 {
+		t.Error("no log was rotated")
+	}
+
+	t.Logf("%d rotated files", rotations)
 	s.finish(t)
-	s.judge(t, l.rotations(t))
+	s.judge(t)
+	s.gone(t, found)
+
+	// Undisturbed: a container that restarts five times, and many pods.
+	restless := l.talk(t, server, found, "restless", map[string]string{"LINES": "20", "CRASH_AFTER": "2s"}, 1)
+	many := l.talk(t, server, found, "many", map[string]string{"LINES": "20"}, 50)
+
+	many.until(t, "fifty pods are read", func(at progress) bool {
+		return len(at.last) == 50 && !slices.ContainsFunc(slices.Collect(maps.Values(at.last)), func(n int) bool { return n < 20 })
+	})
+	restless.until(t, "a container has restarted five times", func(at progress) bool {
+		for pod, attempt := range at.attempts {
+			return attempt >= 6 && at.last[pod] == 20
+		}
+
+		return false
+	})
+
+	for _, undisturbed := range []*story{restless, many} {
+		undisturbed.finish(t)
+
+		for of, n := range undisturbed.judge(t) {
+			if n.gaps > 0 || n.passed > 0 || n.last != 20 {
+				t.Errorf("%s, attempt %d: %d gaps, last number %d", of.pod, of.attempt, n.gaps, n.last)
+			}
+		}
+	}
 }
 
 // story is a server whose deployment is watched.
 type story struct {
 	*shiplog
 
+	name    string
 	viewers []*viewer
 	ended   sync.WaitGroup
 	stop    context.CancelFunc
 }
 
-// talk brings up the cluster and the server, deploys the pods and watches.
-func (l *life) talk(t *testing.T, behaviour map[string]string, replicas int) *story {
+// talk deploys pods to a namespace of their own and watches what they say.
+func (l *life) talk(t *testing.T, server *shiplog, found *cluster.Cluster, name string, behaviour map[string]string, replicas int) *story {
 	t.Helper()
 
-	found := l.up(t, "first")
-
-	ref, err := found.PushApp(t.Context(), "talkers", "1", behaviour)
+	ref, err := found.PushApp(t.Context(), name, "1", behaviour)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	if _, err := found.Run(t.Context(), nil, "create", "namespace", "talkers"); err != nil {
+	if _, err := found.Run(t.Context(), nil, "create", "namespace", name); err != nil {
 		t.Fatal(err)
 	}
 
-	s := &story{shiplog: newShiplog(t, found.Kubeconfig)}
-	id := s.deploy(t, "talkers", strings.NewReplacer("IMAGE", ref, "REPLICAS", strconv.Itoa(replicas)).Replace(talkers))
+	s := &story{shiplog: server, name: name}
+	id := s.deploy(t, name, strings.NewReplacer("IMAGE", ref, "REPLICAS", strconv.Itoa(replicas), "NAME", name).Replace(talkers))
 
 	ctx, stop := context.WithCancel(t.Context())
 	s.stop = stop
@@ -225,7 +260,7 @@ func (s *story) finish(t *testing.T) {
 
 // judge looks at what was seen as a whole: no attempt is missing, each but the
 // last came to its end.
-func (s *story) judge(t *testing.T, rotations int) {
+func (s *story) judge(t *testing.T) map[which]numbers {
 	t.Helper()
 
 	seen := s.viewers[0].seen()
@@ -250,14 +285,21 @@ func (s *story) judge(t *testing.T, rotations int) {
 		}
 	}
 
-	if rotations == 0 {
-		t.Error("no log was rotated")
-	}
-
 	cuts := s.viewers[0].cuts + s.viewers[1].cuts + s.viewers[2].cuts
-	t.Logf("%d pods, %d runs, %d lines, %d rotated files, viewers cut %d times; %d gaps for %d lines; at rotations the node has passed over %d",
-		len(newest), len(seen), lines, rotations, cuts, gaps, lost, passed)
+	t.Logf("%d pods, %d runs, %d lines, viewers cut %d times; %d gaps for %d lines; at rotations the node has passed over %d",
+		len(newest), len(seen), lines, cuts, gaps, lost, passed)
 	t.Log("attempts:", slices.Sorted(maps.Values(newest)))
+
+	return seen
+}
+
+// gone removes the pods, which would take the machine from what comes next.
+func (s *story) gone(t *testing.T, found *cluster.Cluster) {
+	t.Helper()
+
+	if _, err := found.Run(t.Context(), nil, "delete", "deployment", s.name, "--namespace", s.name); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // passedOver reports whether the node has passed lines over: the runtime makes
