@@ -44,6 +44,32 @@ func (r *scoreRenderer) probes(container map[string]any, from score.Container) e
 	return nil
 }
 
+// askByDefault asks whether a port of the service can be connected to, as on a
+// process target, where no container says how to ask: a pod without a probe
+// counts as ready before it listens, and a rollout would lose requests. The
+// containers of a pod share its ports, so that it does not matter which has the
+// probe.
+func (r *scoreRenderer) askByDefault(containers []any) {
+	for _, container := range r.workload.Containers {
+		if container.ReadinessProbe != nil {
+			return
+		}
+	}
+
+	for _, port := range r.ports() {
+		port, ok := port.(map[string]any)
+		if !ok || port["protocol"] != "TCP" {
+			continue
+		}
+
+		if first, ok := containers[0].(map[string]any); ok {
+			first["readinessProbe"] = map[string]any{"tcpSocket": map[string]any{"port": port["targetPort"]}, "periodSeconds": 1, "failureThreshold": 10}
+		}
+
+		return
+	}
+}
+
 // probeHandler says how to ask. Kubernetes takes one way a probe.
 func probeHandler(field string, probe score.ContainerProbe) (map[string]any, error) {
 	switch {

@@ -44,6 +44,8 @@ func scoreObjects(in RenderInput, workload *score.Workload, missing *findings) (
 		containers = append(containers, container)
 	}
 
+	r.askByDefault(containers)
+
 	startup, err := startupOf("workload.score", workload)
 	if err != nil {
 		return nil, err

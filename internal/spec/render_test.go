@@ -104,7 +104,7 @@ func TestRenderExternal(t *testing.T) {
 	}
 
 	canonical, err := snapshot.Canonical()
-	if want := `{"configuration":{},"objects":{},"renderer":"1","target":"EXTERNAL","workload":{}}`; err != nil || string(canonical) != want {
+	if want := `{"configuration":{},"objects":{},"renderer":"2","target":"EXTERNAL","workload":{}}`; err != nil || string(canonical) != want {
 		t.Errorf("got %s, %v", canonical, err)
 	}
 }

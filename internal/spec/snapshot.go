@@ -15,7 +15,7 @@ const (
 // RendererVersion names the rules by which workload and configuration become
 // objects. It is part of every snapshot: two snapshots of one input differ
 // when the rules differ.
-const RendererVersion = "1"
+const RendererVersion = "2"
 
 // Snapshot is everything that is needed to repeat a deployment. Its digest is
 // the SHA-256 of its canonical form. All lists that have an identity

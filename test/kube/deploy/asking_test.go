@@ -59,7 +59,7 @@ func TestNobodyNoticesARollout(t *testing.T) {
 	}
 }
 
-// rendered is a version of three instances as a Score document makes it.
+// rendered is a version of two instances as a Score document makes it.
 func (s *stage) rendered(t *testing.T, version string, probe object) *spec.Snapshot {
 	t.Helper()
 
@@ -79,7 +79,7 @@ func (s *stage) rendered(t *testing.T, version string, probe object) *spec.Snaps
 		t.Fatal(err)
 	}
 
-	replicas := 3
+	replicas := 2
 
 	shot, err := spec.Render(spec.RenderInput{
 		Target: spec.TargetKubernetes, Service: "hello", Workload: spec.Workload{Score: score},
