@@ -2,6 +2,7 @@ package life
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -132,7 +133,7 @@ func (l *life) talk(t *testing.T, server *shiplog, found *cluster.Cluster, name 
 	t.Logf("seed %d (SHIPLOG_SEED)", seed)
 
 	for i := range 3 {
-		v := newViewer(s.url(), id, rand.New(rand.NewPCG(seed, uint64(i))), l.passedOver) //nolint:gosec // a test's cuts are to be repeated
+		v := newViewer(s.url(), id, rand.New(rand.NewPCG(seed, uint64(i))), l.passedOver)
 		s.viewers = append(s.viewers, v)
 		s.ended.Go(func() { v.watch(ctx) })
 	}
@@ -307,12 +308,12 @@ func (l *life) passedOver(of which, from, to int) bool {
 			continue // compressed, or removed, meanwhile
 		}
 
-		ends := ""
+		var ends strings.Builder
 		for n := from; n <= to; n++ {
-			ends += "line " + strconv.Itoa(n) + " of version 1\n"
+			fmt.Fprintf(&ends, "line %d of version 1\n", n)
 		}
 
-		if strings.HasSuffix(withoutTimes(string(text)), "\n"+ends) {
+		if strings.HasSuffix(withoutTimes(string(text)), "\n"+ends.String()) {
 			return true
 		}
 	}
