@@ -11,6 +11,7 @@ import (
 	"github.com/vikstrous/dataloadgen"
 
 	"github.com/shiplog/shiplog/ent/db"
+	"github.com/shiplog/shiplog/ent/db/configuration"
 	"github.com/shiplog/shiplog/ent/db/decision"
 	deploymentrow "github.com/shiplog/shiplog/ent/db/deployment"
 	"github.com/shiplog/shiplog/ent/db/document"
@@ -147,6 +148,8 @@ type loaders struct {
 	document      loader[*db.Document]
 	payload       loader[*db.Payload]
 	configuration loader[*db.Configuration] // newest by layer
+	revision      loader[*db.Configuration]
+	holdByID      loader[*db.Hold]
 	pending       loader[*db.Deployment]    // by placement
 	decisionOf    loader[*db.Decision]      // by deployment
 	hold          loader[*db.Hold]          // the standing one, by placement
@@ -334,6 +337,12 @@ func (r *Resolver) newLoaders() *loaders {
 		configuration: one(func(ctx context.Context, layers []string) ([]*db.Configuration, error) {
 			return catalog.NewestOf(ctx, c, layers)
 		}, func(v *db.Configuration) string { return v.Layer }),
+		revision: one(func(ctx context.Context, ids []string) ([]*db.Configuration, error) {
+			return c.Configuration.Query().Where(store.AnyOf(configuration.FieldID, ids)).All(ctx)
+		}, func(v *db.Configuration) string { return v.ID }),
+		holdByID: one(func(ctx context.Context, ids []string) ([]*db.Hold, error) {
+			return c.Hold.Query().Where(store.AnyOf(hold.FieldID, ids)).All(ctx)
+		}, func(v *db.Hold) string { return v.ID }),
 		pending: mapped(func(ctx context.Context, placements []string) (map[string]*db.Deployment, error) {
 			return deployment.Pending(ctx, c, placements)
 		}),

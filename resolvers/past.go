@@ -2,11 +2,13 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 
 	"github.com/shiplog/shiplog/ent/db"
 	"github.com/shiplog/shiplog/graph"
 	"github.com/shiplog/shiplog/internal/contract"
 	"github.com/shiplog/shiplog/internal/deployment"
+	"github.com/shiplog/shiplog/internal/id"
 	"github.com/shiplog/shiplog/internal/page"
 )
 
@@ -55,7 +57,38 @@ func (w want) changes(rows []*deployment.ScopeChange) error {
 		return err
 	}
 
+	if err := w.subjects(rows); err != nil {
+		return err
+	}
+
 	return follow(w, "event", "Event", l.event, events, want.events)
+}
+
+// subjects prefetches what changes are about, a statement for each type.
+func (w want) subjects(rows []*deployment.ScopeChange) error {
+	if !w.has("subject") {
+		return nil
+	}
+
+	of := map[id.Kind][]string{}
+
+	for _, c := range rows {
+		if kind, err := id.Parse(c.SubjectID); err == nil { // what is no id has no subject
+			of[kind] = append(of[kind], c.SubjectID)
+		}
+	}
+
+	l := load(w.ctx)
+
+	return errors.Join(
+		l.deployment.prefetch(w.ctx, of[id.Deployment]),
+		l.revision.prefetch(w.ctx, of[id.Configuration]),
+		l.holdByID.prefetch(w.ctx, of[id.Hold]),
+		l.environment.prefetch(w.ctx, of[id.Environment]),
+		l.version.prefetch(w.ctx, of[id.Version]),
+		l.service.prefetch(w.ctx, of[id.Service]),
+		l.rule.prefetch(w.ctx, of[id.Rule]),
+	)
 }
 
 type journeyStayFields struct{ *Resolver }

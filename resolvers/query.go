@@ -39,7 +39,7 @@ func (q query) Node(ctx context.Context, ref string) (contract.Node, error) {
 	case id.Target:
 		return node(l.target.Load(ctx, ref))
 	case id.Configuration:
-		return node(q.Store.Read.Configuration.Get(ctx, ref))
+		return node(l.revision.Load(ctx, ref))
 	case id.Snapshot:
 		return node(l.snapshot.Load(ctx, ref))
 	case id.Deployment:
@@ -53,7 +53,7 @@ func (q query) Node(ctx context.Context, ref string) (contract.Node, error) {
 	case id.Decision:
 		return node(q.Store.Read.Decision.Get(ctx, ref))
 	case id.Hold:
-		return node(q.Store.Read.Hold.Get(ctx, ref))
+		return node(l.holdByID.Load(ctx, ref))
 	case id.Event:
 		return node(l.event.Load(ctx, ref))
 	case id.Placement:

@@ -157,6 +157,16 @@ func pages() []page {
 			small:    object{"s": "small", "v": "1.0.0"}, large: object{"s": serviceName(0), "v": "1.0.0"},
 		},
 		{
+			name: "changes of configuration", most: 3, fewRows: "5", manyRows: "50",
+			document: `query($first: Int!) { changes(between: {}, kinds: [CONFIGURATION], first: $first) { nodes { type subject { id } event { seq } } } }`,
+			small:    object{"first": 5}, large: object{"first": 50},
+		},
+		{
+			name: "holds", most: 3, fewRows: "5", manyRows: "50",
+			document: `query($first: Int!) { changes(between: {}, kinds: [HOLD], first: $first) { nodes { type subject { id } event { seq } } } }`,
+			small:    object{"first": 5}, large: object{"first": 50},
+		},
+		{
 			name: "services with their placements", most: 8, fewRows: "5", manyRows: "50",
 			document: `query($first: Int!) { services(first: $first) { nodes { name configuration { revision } placements { environment { name } recorded { version { name } } } } } }`,
 			small:    object{"first": 5}, large: object{"first": 50},
@@ -221,6 +231,10 @@ func (a *api) fill(services, environments int) {
 	check := func(service, environment string) {
 		ask[object](a, `mutation($s: ID!, $e: ID!) { reportCheck(input: {service: $s, version: "1.0.0", environment: $e, name: "e2e", result: PASSED}) { check { id } } }`, object{"s": service, "e": environment})
 	}
+
+	together(all, func(service string) {
+		ask[object](a, `mutation($s: ID!, $e: ID!) { createHold(input: {service: $s, environment: $e, reason: "for the test"}) { hold { id } } }`, object{"s": service, "e": names[0]})
+	})
 
 	check("small", names[0])
 
