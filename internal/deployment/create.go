@@ -56,6 +56,10 @@ func (e *Engine) create(ctx context.Context, tx *store.Tx, r request) (*db.Deplo
 		return nil, nil, err
 	}
 
+	if err := r.steady(ctx, tx); err != nil {
+		return nil, nil, err
+	}
+
 	if err := r.admit(p, stands); err != nil {
 		return nil, nil, err
 	}

@@ -92,6 +92,10 @@ func (e *Engine) decide(ctx context.Context, tx *store.Tx, o occasion) ([]*db.De
 		}
 	}
 
+	if err := o.steady(ctx, tx, environments); err != nil {
+		return nil, err
+	}
+
 	facts, rows, err := e.facts(ctx, tx.Client, o, environments)
 	if err != nil {
 		return nil, err

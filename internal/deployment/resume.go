@@ -112,6 +112,10 @@ func (e *Engine) decideAgain(ctx context.Context, tx *store.Tx, actor journal.Ac
 		return nil, nil
 	}
 
+	if err := o.steady(ctx, tx, []string{row.EnvironmentID}); err != nil {
+		return nil, err
+	}
+
 	facts, environments, err := e.facts(ctx, tx.Client, o, []string{row.EnvironmentID})
 	if err != nil {
 		return nil, err
