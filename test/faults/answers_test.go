@@ -25,7 +25,9 @@ type creation struct {
 	count               func(ctx context.Context, s *store.Store) (int, error)
 }
 
-func creations(w *world, source string) []creation {
+func creations(t *testing.T, w *world, source string) []creation {
+	t.Helper()
+
 	environment := func(n int) map[string]any {
 		return map[string]any{"name": fmt.Sprintf("e%d", n), "tier": "OTHER", "rank": n, "target": map[string]any{"kind": "EXTERNAL"}}
 	}
@@ -60,6 +62,9 @@ func creations(w *world, source string) []creation {
 		{"promote", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"service": "shop", "from": "elsewhere", "to": place}
 		}, deployments},
+		{"promoteEnvironment", "deployments { id }", func(int) map[string]any {
+			return map[string]any{"from": "elsewhere", "to": place, "services": []string{"shop"}, "expected": reviewed(t, w)}
+		}, deployments},
 		{"redeploy", "deployment { id }", func(int) map[string]any {
 			return map[string]any{"deployment": source}
 		}, deployments},
@@ -75,6 +80,32 @@ func creations(w *world, source string) []creation {
 			return map[string]any{"service": "shop", "environment": place}
 		}, deployments},
 	}
+}
+
+// reviewed puts another version of the shop in place elsewhere, and gives the
+// digest of the set that promotes it.
+func reviewed(t *testing.T, w *world) string {
+	t.Helper()
+
+	if err := w.register(t.Context(), "shop", "3.0.0", works); err != nil {
+		t.Fatal(err)
+	}
+
+	err := w.mutate(t.Context(), "recordDeployment", "deployment { id }", map[string]any{"service": "shop", "environment": "elsewhere", "version": "3.0.0"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var payload struct{ Set struct{ Digest string } }
+
+	err = w.mutate(t.Context(), "promoteEnvironment", "set { digest }", map[string]any{
+		"from": "elsewhere", "to": place, "services": []string{"shop"}, "dryRun": true,
+	}, &payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return payload.Set.Digest
 }
 
 // behind makes a world of one replica behind a proxy, with a service whose
@@ -133,7 +164,7 @@ func TestEveryAnswerOfTheDatabaseLost(t *testing.T) {
 	holder := w.occupy(t)
 	n := 0
 
-	for _, c := range creations(w, source.ID) {
+	for _, c := range creations(t, w, source.ID) {
 		whole := &victim{}
 		n++
 		w.lose(t, p, s, c, n, whole)
@@ -306,7 +337,14 @@ func (w *world) once(ctx context.Context, c creation, input map[string]any) (str
 	}
 
 	for _, object := range payload[c.mutation] {
-		var made struct{ ID string }
+		var (
+			made struct{ ID string }
+			one  [1]json.RawMessage
+		)
+
+		if json.Unmarshal(object, &one) == nil && one[0] != nil { // the one of a set
+			object = one[0]
+		}
 
 		return made.ID, errors.Join(json.Unmarshal(object, &made), missing(object))
 	}
@@ -358,14 +396,16 @@ func TestOneKeyFromManyCallersAtOnce(t *testing.T) {
 
 	quiet := make([]load, len(w.replicas))
 
-	for i, c := range creations(w, source.ID) {
+	for i, c := range creations(t, w, source.ID) {
+		w.settled(t) // or what is in place changes after a set was reviewed
+
+		input := c.input(1)
+		input["idempotencyKey"] = uuid.NewString()
+
 		before, err := c.count(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
-
-		input := c.input(1)
-		input["idempotencyKey"] = uuid.NewString()
 
 		var (
 			all sync.WaitGroup

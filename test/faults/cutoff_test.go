@@ -20,7 +20,7 @@ func TestReplicaThatIsCutOffInATransaction(t *testing.T) {
 	w.add(newReplica(t, w.data, p.database))
 
 	source := w.furnish(t)
-	c := creations(w, source.ID)[0] // createService
+	c := creations(t, w, source.ID)[0] // createService
 	s := storetest.OpenURL(t, w.database, nil)
 	whole := &victim{}
 	w.lose(t, p, s, c, 1, whole)

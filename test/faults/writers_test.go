@@ -157,11 +157,11 @@ func (w *world) count(t *testing.T, source string) []*written {
 
 	var all []*written
 
-	for _, c := range creations(w, source) {
+	for _, c := range creations(t, w, source) {
 		switch c.mutation { // among many, refused whenever another one has just done it
 		case "undeploy", "createHold":
 			continue
-		case "promote": // until something was recorded, there is nothing to promote
+		case "promote", "promoteEnvironment": // until something was recorded, there is nothing to promote
 			continue
 		case "rollback": // its hold would stand against the others
 			input := c.input

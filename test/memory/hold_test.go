@@ -2,7 +2,11 @@
 
 package memory
 
-import "testing"
+import (
+	"database/sql"
+	"strings"
+	"testing"
+)
 
 // TestHoldsAndLocksKeepRulesWaiting lets a rule on deployments meet a lock and a
 // hold at once: it goes on when both are gone, with what it was about.
@@ -54,6 +58,36 @@ func TestHoldsAndLocksKeepRulesWaiting(t *testing.T) {
 		b.decided(map[string]int{"HOLD": 2, "DEPLOY": 1})
 		ask[object](a, `mutation { unlockEnvironment(input: {environment: "there"}) { changed } }`, nil)
 		b.decided(map[string]int{"HOLD": 2, "DEPLOY": 2})
+	})
+}
+
+// TestALostJobOfAnUnlockingIsRepeated unlocks as if the server had ended
+// between the unlocking and its job: what was held is decided all the same.
+func TestALostJobOfAnUnlockingIsRepeated(t *testing.T) {
+	each(t, func(t *testing.T, a *api) {
+		b := newBoard(t, a)
+		b.follow()
+
+		ask[object](a, `mutation { lockEnvironment(input: {environment: "there", reason: "the sale is on"}) { changed } }`, nil)
+		b.worked(b.act("deploy", object{"service": "app", "environment": "here", "version": "1"}))
+		b.decided(map[string]int{"HOLD": 1})
+
+		driver, dsn := "postgres", a.database
+		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+			driver, dsn = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
+		}
+
+		pool, err := sql.Open(driver, dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+
+		if _, err := pool.ExecContext(t.Context(), "UPDATE environments SET locked_reason = NULL WHERE name = 'there'"); err != nil {
+			t.Fatal(err)
+		}
+
+		b.decided(map[string]int{"HOLD": 1, "DEPLOY": 1})
 	})
 }
 

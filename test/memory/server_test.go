@@ -23,9 +23,10 @@ const patience = 30 * time.Second
 
 // api is a running server and the client that asks it.
 type api struct {
-	t    testing.TB
-	url  string
-	http *http.Client
+	t        testing.TB
+	url      string
+	database string
+	http     *http.Client
 }
 
 // each runs the test against a server of its own on every database.
@@ -75,7 +76,7 @@ func serve(t testing.TB, dialect string, statement func(ctx context.Context, que
 
 	go func() { ended <- server.Run(ctx, config, func(url string) { ready <- url }) }()
 
-	a := &api{t: t, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}}
+	a := &api{t: t, database: config.Database, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}}
 
 	t.Cleanup(func() {
 		a.http.CloseIdleConnections()
