@@ -150,13 +150,13 @@ type loaders struct {
 	configuration loader[*db.Configuration] // newest by layer
 	revision      loader[*db.Configuration]
 	holdByID      loader[*db.Hold]
-	pending       loader[*db.Deployment]    // by placement
-	decisionOf    loader[*db.Decision]      // by deployment
-	hold          loader[*db.Hold]          // the standing one, by placement
-	steps         loader[[]*db.Step]        // by deployment
-	checks        loader[[]*db.Check]       // by deployment
-	images        loader[[]*db.Image]       // by version
-	decisions     loader[[]*db.Decision]    // by version
+	pending       loader[*db.Deployment] // by placement
+	decisionOf    loader[*db.Decision]   // by deployment
+	hold          loader[*db.Hold]       // the standing one, by placement
+	steps         loader[[]*db.Step]     // by deployment
+	checks        loader[[]*db.Check]    // by deployment
+	images        loader[[]*db.Image]    // by version
+	decisions     loader[[]*db.Decision] // by version
 	// where versions are now, by version
 	placementsOfVersion loader[[]*deployment.Placement]
 	// by the key of their arguments

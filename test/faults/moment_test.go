@@ -41,7 +41,8 @@ func TestWhatStandsAgainstAnActThatWaited(t *testing.T) {
 		{"LOCKED", "lockEnvironment", "unlockEnvironment", map[string]any{"environment": place, "reason": "the sale is on"}, map[string]any{"environment": place}},
 		{
 			"BLOCKED", "blockVersion", "unblockVersion",
-			map[string]any{"service": "shop", "version": "1.0.0", "reason": "it loses orders"}, map[string]any{"service": "shop", "version": "1.0.0"},
+			map[string]any{"service": "shop", "version": "1.0.0", "reason": "it loses orders"},
+			map[string]any{"service": "shop", "version": "1.0.0"},
 		},
 	} {
 		if _, err := w.await(t.Context(), d.ID, 20*time.Second, deployment.final); err != nil {
