@@ -82,6 +82,8 @@ func (e *Engine) PromoteEnvironment(ctx context.Context, in PromoteEnvironment) 
 	}
 
 	switch {
+	case in.Services != nil && len(in.Services) == 0:
+		return nil, fault.Invalid("services", "names no service; leave it out for all that differ")
 	case len(in.Services) > maxSet:
 		return nil, fault.Invalid("services", "has %d services; accepted are at most %d", len(in.Services), maxSet)
 	case value(in.DryRun):
