@@ -55,6 +55,12 @@ func (r *Resolver) Snapshot() graph.SnapshotResolver { return snapshotFields{r} 
 // Plan answers the fields of a plan.
 func (r *Resolver) Plan() graph.PlanResolver { return planFields{} }
 
+// Diff answers the fields of a diff.
+func (r *Resolver) Diff() graph.DiffResolver { return diffFields{} }
+
+// Change answers the fields of a change.
+func (r *Resolver) Change() graph.ChangeResolver { return changeFields{} }
+
 // Deployment answers the fields of a deployment.
 func (r *Resolver) Deployment() graph.DeploymentResolver { return deploymentFields{r} }
 

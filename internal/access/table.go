@@ -28,6 +28,7 @@ var table = map[string][]Role{ //nolint:gochecknoglobals // a constant; it is as
 	"Query.matrix":          readers,
 	"Query.changes":         readers,
 	"Query.deliveryMetrics": readers,
+	"Query.diff":            readers,
 	"Query.rules":           readers,
 	"Query.rule":            readers,
 	"Query.evaluateRules":   readers,

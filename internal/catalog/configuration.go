@@ -248,16 +248,9 @@ func Effective(ctx context.Context, client *db.Client, serviceID, environmentID 
 			continue
 		}
 
-		content, err := ConfigurationContent(ctx, client, row)
+		c, err := layerOf(ctx, client, row)
 		if err != nil {
 			return spec.Configuration{}, nil, err
-		}
-
-		var c spec.Configuration
-
-		decoder := json.NewDecoder(bytes.NewReader(content))
-		if err := decoder.Decode(&c); err != nil {
-			return spec.Configuration{}, nil, fmt.Errorf("configuration %s: %w", row.ID, err)
 		}
 
 		layers = append(layers, c)
@@ -265,6 +258,39 @@ func Effective(ctx context.Context, client *db.Client, serviceID, environmentID 
 	}
 
 	return spec.MergeConfiguration(layers...), revisions, nil
+}
+
+// Merged gives what the revisions, by their ids, say together, the later over
+// the earlier.
+func Merged(ctx context.Context, client *db.Client, revisions []string) (spec.Configuration, error) {
+	layers := make([]spec.Configuration, len(revisions))
+
+	for i, revision := range revisions {
+		row, err := client.Configuration.Get(ctx, revision)
+		if err != nil {
+			return spec.Configuration{}, store.Classify(err)
+		}
+
+		if layers[i], err = layerOf(ctx, client, row); err != nil {
+			return spec.Configuration{}, err
+		}
+	}
+
+	return spec.MergeConfiguration(layers...), nil
+}
+
+// layerOf reads the content of a revision.
+func layerOf(ctx context.Context, client *db.Client, row *db.Configuration) (c spec.Configuration, err error) {
+	content, err := ConfigurationContent(ctx, client, row)
+	if err != nil {
+		return c, err
+	}
+
+	if err := json.NewDecoder(bytes.NewReader(content)).Decode(&c); err != nil {
+		return c, fmt.Errorf("configuration %s: %w", row.ID, err)
+	}
+
+	return c, nil
 }
 
 // ConfigurationContent loads the content of a revision.

@@ -130,6 +130,9 @@ func TestRequestsFitTheSchema(t *testing.T) {
 			"matrix --service a --service b --environment e --owner o --at 2026-01-01T00:00:00Z --as-known-at 2026-01-02T00:00:00Z",
 			`{"first":50,"services":["a","b"],"environments":["e"],"owner":"o","at":"2026-01-01T00:00:00Z","asKnownAt":"2026-01-02T00:00:00Z"}`,
 		},
+		"diff of places":              {"diff a/staging a/production", `{"from":{"environment":{"service":"a","environment":"staging"}},"to":{"environment":{"service":"a","environment":"production"}}}`},
+		"diff of a version":           {"diff deployment_1 a@1.0.0 --unified", `{"from":{"deployment":"deployment_1"},"to":{"version":{"service":"a","version":"1.0.0"}}}`},
+		"diff of snapshot and others": {"diff snapshot_1 deployment_1 -y --width 80", `{"from":{"snapshot":"snapshot_1"},"to":{"deployment":"deployment_1"}}`},
 		"deployments": {
 			"deployments --service s --environment e --version v --tier other --status failed,errored --kind rollback --cause rule --actor a --owner o --label a=b --since 2h --until 2026-03-01T12:00:00Z",
 			`{"first":50,"filter":{"service":"s","environment":"e","version":"v","tier":"OTHER","status":["FAILED","ERRORED"],"kind":["ROLLBACK"],"cause":["RULE"],"actor":"a","owner":"o","labels":{"a":"b"},"createdAfter":"2026-03-01T10:00:00Z","createdBefore":"2026-03-01T12:00:00Z"}}`,

@@ -97,6 +97,7 @@ type commands struct {
 	History     historyCommand     `cmd:"" group:"ask" help:"What was deployed of a service, newest first."`
 	Changes     changesCommand     `cmd:"" group:"ask" help:"What changed there in a span of time?"`
 	Metrics     metricsCommand     `cmd:"" group:"ask" help:"How delivery went: how often, how fast, how safe, how soon restored."`
+	Diff        diffCommand        `cmd:"" group:"ask" help:"What differs between two deployments, places or versions."`
 	Deployments deploymentsCommand `cmd:"" group:"ask" help:"The memory of deployments, newest first."`
 	Deployment  deploymentCommands `cmd:"" group:"ask" help:"One deployment."`
 	Logs        logsCommand        `cmd:"" group:"ask" help:"The log of a deployment."`

@@ -136,6 +136,7 @@ func (f *fixtures) arguments(schema *ast.Schema, on *ast.Definition, field *ast.
 		"Query.evaluateRules":         {"service": "subject", "version": "1.0.0"},
 		"Query.changes":               {"between": object{}},
 		"Query.deliveryMetrics":       {"between": object{"from": "2024-01-01T00:00:00Z", "to": "2025-01-01T00:00:00Z"}},
+		"Query.diff":                  {"from": object{"deployment": f.failed}, "to": object{"deployment": f.failed}},
 		"Subscription.deploymentLogs": {"deployment": f.failed, "follow": false},
 	}[on.Name+"."+field.Name])
 
@@ -148,12 +149,32 @@ func (f *fixtures) arguments(schema *ast.Schema, on *ast.Definition, field *ast.
 			f.t.Fatalf("there is no good argument %s for %s.%s yet: write one", a.Name, on.Name, field.Name)
 		}
 
-		if _, given := good[a.Name]; within(path, a.Name) && path != a.Name && !given {
+		_, given := good[a.Name]
+
+		switch d := schema.Types[a.Type.Name()]; {
+		case !within(path, a.Name) || path == a.Name:
+		case d.Directives.ForName("oneOf") != nil:
+			good[a.Name] = only(strings.TrimPrefix(path, a.Name+"."))
+		case !given:
 			good[a.Name] = skeleton(schema, a.Type)
 		}
 	}
 
 	return good
+}
+
+// only gives an input of which one member is allowed, with that of the path
+// and what it needs.
+func only(path string) object {
+	member, _, inside := strings.Cut(path, ".")
+	if !inside {
+		return object{}
+	}
+
+	return object{member: map[string]object{
+		"environment": {"service": "subject", "environment": "here"},
+		"version":     {"service": "subject", "version": "1.0.0"},
+	}[member]}
 }
 
 // skeleton is a value in which every input object is there.

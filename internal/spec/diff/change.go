@@ -47,8 +47,8 @@ type Change struct {
 	Kind     Kind
 	Category Category
 	Origin   Origin
-	// Object is the key of the rendered object, "" for what is in none.
-	Object string
+	// Object is the key of the rendered object, nil for what is in none.
+	Object *string
 	// Before and After are JSON; nil where there is nothing, or nothing to
 	// show.
 	Before, After json.RawMessage
@@ -193,7 +193,7 @@ func (w *walker) change(path string, before, after *Value) {
 	c := Change{Path: path, Kind: kind, Origin: Substance}
 
 	if len(tokens) > 1 && tokens[0] == "objects" {
-		c.Object = tokens[1]
+		c.Object = &tokens[1]
 	}
 
 	c.Category = categoryOf(tokens, before, after)

@@ -41,5 +41,6 @@
 // References to secrets are compared and named. Never shown are the content of
 // a Secret object, kubectl's copy of an object, and the literal text of what is
 // a reference to a secret on either side: a password that was moved into a
-// secret. They are masked in changes, operations, texts and conflicts.
+// secret. They are masked in changes, operations and texts. Conflicts hold their
+// values as they are: whoever shows them masks them.
 package diff
