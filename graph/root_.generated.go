@@ -21,12 +21,14 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Change() ChangeResolver
 	ChangeFailureRate() ChangeFailureRateResolver
 	Check() CheckResolver
 	Configuration() ConfigurationResolver
 	Decision() DecisionResolver
 	Deployment() DeploymentResolver
 	DeploymentFrequency() DeploymentFrequencyResolver
+	Diff() DiffResolver
 	Environment() EnvironmentResolver
 	Event() EventResolver
 	Hold() HoldResolver
@@ -82,6 +84,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeleteRuleInput", ec.unmarshalInputDeleteRuleInput),
 			graphql.NewInputUnmarshaler("DeployInput", ec.unmarshalInputDeployInput),
 			graphql.NewInputUnmarshaler("DeploymentFilter", ec.unmarshalInputDeploymentFilter),
+			graphql.NewInputUnmarshaler("DiffPlaceInput", ec.unmarshalInputDiffPlaceInput),
+			graphql.NewInputUnmarshaler("DiffRef", ec.unmarshalInputDiffRef),
+			graphql.NewInputUnmarshaler("DiffVersionInput", ec.unmarshalInputDiffVersionInput),
 			graphql.NewInputUnmarshaler("EnvironmentFilter", ec.unmarshalInputEnvironmentFilter),
 			graphql.NewInputUnmarshaler("EventFilter", ec.unmarshalInputEventFilter),
 			graphql.NewInputUnmarshaler("HoldFilter", ec.unmarshalInputHoldFilter),
@@ -1056,6 +1061,8 @@ type Deployment implements Node {
   canRollback: CanRollback!
   "What the caller may do with it now."
   viewerCan: DeploymentPermissions!
+  "What it changed against its base; null before it is planned, and for what Shiplog did not deploy."
+  diff: Diff
   "Where clients reach what it put in place, by port name."
   endpoints: [Endpoint!]!
 }
@@ -1194,6 +1201,120 @@ type Check implements Node {
   actor: Actor!
   "When."
   createdAt: Time!
+}
+
+"How something changed."
+enum ChangeKind {
+  "It came."
+  ADDED
+  "It went."
+  REMOVED
+  "It is another one."
+  MODIFIED
+}
+
+"What a change is about."
+enum ChangeCategory {
+  "An image."
+  IMAGE
+  "A variable, a file or another setting."
+  CONFIG
+  "A reference to a secret."
+  SECRET
+  "How many instances."
+  SCALE
+  "How much of the machine they may use."
+  RESOURCE
+  "What runs, and how."
+  WORKLOAD
+  "Names, labels and places."
+  METADATA
+}
+
+"Why two sides differ."
+enum ChangeOrigin {
+  "It differs wherever the two are deployed to; promoting brings it along."
+  SUBSTANCE
+  "It differs only because the environments do: their place, and their layers of configuration. Promoting does not bring it along."
+  ENVIRONMENT
+}
+
+"One difference."
+type Change {
+  "A JSON pointer: ` + "`" + `/version` + "`" + `, ` + "`" + `/configuration/…` + "`" + ` (the inputs), ` + "`" + `/images/…` + "`" + `, ` + "`" + `/workload/…` + "`" + `, ` + "`" + `/objects/KEY/…` + "`" + `, ` + "`" + `/renderer` + "`" + `, ` + "`" + `/target` + "`" + `, ` + "`" + `/binding/…` + "`" + `. Lists whose elements have an identity are maps keyed by it."
+  path: String!
+  "How it changed."
+  kind: ChangeKind!
+  "What it is about."
+  category: ChangeCategory!
+  "Why it differs."
+  origin: ChangeOrigin!
+  "The rendered object that it is in: ` + "`" + `apps/v1/Deployment/hello` + "`" + `."
+  object: String
+  "What was there; null when there was nothing, or nothing that may be shown."
+  before: JSON
+  "What is there; null when there is nothing, or nothing that may be shown."
+  after: JSON
+  "Whether a secret is left out."
+  masked: Boolean!
+}
+
+"A rendered object that differs."
+type ObjectDiff {
+  "Its key: ` + "`" + `apps/v1/Deployment/hello` + "`" + `."
+  object: String!
+  "How it changed."
+  kind: ChangeKind!
+  "Unified text of its YAML, without secrets; empty when only secrets differ."
+  unified: String!
+}
+
+"What two sides differ in. Never shown are contents of secrets: neither those of Secret objects, nor the text of what is a reference to a secret on one of the sides."
+type Diff {
+  "Whether nothing differs."
+  equal: Boolean!
+  "The differences, in the order of their paths."
+  changes: [Change!]!
+  "RFC 6902: what turns the inputs (` + "`" + `{version, configuration}` + "`" + `) of from into those of to. An operation that would show a secret is ` + "`" + `masked` + "`" + ` and has no value."
+  operations: JSON!
+  "The same back again."
+  reverse: JSON!
+  "The rendered objects that differ, by key."
+  objects: [ObjectDiff!]!
+  "Unified text of all rendered objects that differ."
+  unified: String!
+  "The versions, and so the commits, after the older one up to the newer one, newest first; at most 50. None unless both sides are versions of one service."
+  versions: [Version!]!
+  "How many more versions there are in between."
+  versionsOmitted: Int!
+}
+
+"A service in an environment."
+input DiffPlaceInput {
+  "Name or id."
+  service: ID!
+  "Name or id."
+  environment: ID!
+}
+
+"A version by itself."
+input DiffVersionInput {
+  "Name or id."
+  service: ID!
+  "Name or id."
+  version: ID!
+}
+
+"A side of a diff; exactly one."
+input DiffRef @oneOf {
+  "A deployment: what it applied, or is to apply."
+  deployment: ID
+  "A snapshot, without a place."
+  snapshot: ID
+  "A service in an environment: what is in place there, nothing when nothing is."
+  environment: DiffPlaceInput
+  "A version: as it would be deployed now to the place of the other side; with the service's own configuration when that has none."
+  version: DiffVersionInput
 }
 
 "A service in an environment."
@@ -2041,6 +2162,13 @@ type Query {
     "The period; both ends are needed."
     between: TimeRange!
   ): DeliveryMetrics!
+  "What two sides differ in, typed, as operations, and as text; and the versions in between."
+  diff(
+    "The older side."
+    from: DiffRef!
+    "The newer side."
+    to: DiffRef!
+  ): Diff!
   "Rules by name."
   rules(
     "Only entries that fit all that is set."
@@ -3087,6 +3215,28 @@ func (ec *executionContext) childFields_CancelDeploymentPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CancelDeploymentPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_Change_path(ctx, field)
+	case "kind":
+		return ec.fieldContext_Change_kind(ctx, field)
+	case "category":
+		return ec.fieldContext_Change_category(ctx, field)
+	case "origin":
+		return ec.fieldContext_Change_origin(ctx, field)
+	case "object":
+		return ec.fieldContext_Change_object(ctx, field)
+	case "before":
+		return ec.fieldContext_Change_before(ctx, field)
+	case "after":
+		return ec.fieldContext_Change_after(ctx, field)
+	case "masked":
+		return ec.fieldContext_Change_masked(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Change", field.Name)
+}
+
 func (ec *executionContext) childFields_ChangeFailureRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "changes":
@@ -3337,6 +3487,8 @@ func (ec *executionContext) childFields_Deployment(ctx context.Context, field gr
 		return ec.fieldContext_Deployment_canRollback(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Deployment_viewerCan(ctx, field)
+	case "diff":
+		return ec.fieldContext_Deployment_diff(ctx, field)
 	case "endpoints":
 		return ec.fieldContext_Deployment_endpoints(ctx, field)
 	}
@@ -3431,6 +3583,28 @@ func (ec *executionContext) childFields_Diagnosis(ctx context.Context, field gra
 		return ec.fieldContext_Diagnosis_lastLines(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Diagnosis", field.Name)
+}
+
+func (ec *executionContext) childFields_Diff(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "equal":
+		return ec.fieldContext_Diff_equal(ctx, field)
+	case "changes":
+		return ec.fieldContext_Diff_changes(ctx, field)
+	case "operations":
+		return ec.fieldContext_Diff_operations(ctx, field)
+	case "reverse":
+		return ec.fieldContext_Diff_reverse(ctx, field)
+	case "objects":
+		return ec.fieldContext_Diff_objects(ctx, field)
+	case "unified":
+		return ec.fieldContext_Diff_unified(ctx, field)
+	case "versions":
+		return ec.fieldContext_Diff_versions(ctx, field)
+	case "versionsOmitted":
+		return ec.fieldContext_Diff_versionsOmitted(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Diff", field.Name)
 }
 
 func (ec *executionContext) childFields_Endpoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3805,6 +3979,18 @@ func (ec *executionContext) childFields_MatrixRow(ctx context.Context, field gra
 		return ec.fieldContext_MatrixRow_placements(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MatrixRow", field.Name)
+}
+
+func (ec *executionContext) childFields_ObjectDiff(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "object":
+		return ec.fieldContext_ObjectDiff_object(ctx, field)
+	case "kind":
+		return ec.fieldContext_ObjectDiff_kind(ctx, field)
+	case "unified":
+		return ec.fieldContext_ObjectDiff_unified(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ObjectDiff", field.Name)
 }
 
 func (ec *executionContext) childFields_Observed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

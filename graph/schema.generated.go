@@ -33,11 +33,16 @@ import (
 	"github.com/shiplog/shiplog/internal/journal"
 	"github.com/shiplog/shiplog/internal/logs"
 	"github.com/shiplog/shiplog/internal/page"
+	"github.com/shiplog/shiplog/internal/spec/diff"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // region    ************************** generated!.gotpl **************************
 
+type ChangeResolver interface {
+	Before(ctx context.Context, obj *diff.Change) (any, error)
+	After(ctx context.Context, obj *diff.Change) (any, error)
+}
 type ChangeFailureRateResolver interface {
 	Deployments(ctx context.Context, obj *deployment.ChangeFailureRate, first *int, after *string) (*page.Page[*db.Deployment], error)
 }
@@ -85,10 +90,17 @@ type DeploymentResolver interface {
 	Events(ctx context.Context, obj *db.Deployment, first *int, after *string) (*page.Page[*db.Event], error)
 	CanRollback(ctx context.Context, obj *db.Deployment) (*deployment.CanRollback, error)
 	ViewerCan(ctx context.Context, obj *db.Deployment) (*DeploymentPermissions, error)
+	Diff(ctx context.Context, obj *db.Deployment) (*deployment.Diff, error)
 	Endpoints(ctx context.Context, obj *db.Deployment) ([]*Endpoint, error)
 }
 type DeploymentFrequencyResolver interface {
 	Deployments(ctx context.Context, obj *deployment.DeploymentFrequency, first *int, after *string) (*page.Page[*db.Deployment], error)
+}
+type DiffResolver interface {
+	Equal(ctx context.Context, obj *deployment.Diff) (bool, error)
+
+	Operations(ctx context.Context, obj *deployment.Diff) (any, error)
+	Reverse(ctx context.Context, obj *deployment.Diff) (any, error)
 }
 type EnvironmentResolver interface {
 	Target(ctx context.Context, obj *db.Environment) (*db.Target, error)
@@ -176,6 +188,7 @@ type QueryResolver interface {
 	Matrix(ctx context.Context, services []string, environments []string, owner *string, at *time.Time, asKnownAt *time.Time, first *int, after *string) (*deployment.Matrix, error)
 	Changes(ctx context.Context, scope *deployment.Scope, between deployment.TimeRange, kinds []deployment.ScopeChangeKind, first *int, after *string, last *int, before *string) (*page.Page[*deployment.ScopeChange], error)
 	DeliveryMetrics(ctx context.Context, scope *deployment.Scope, between deployment.TimeRange) (*deployment.DeliveryMetrics, error)
+	Diff(ctx context.Context, from deployment.DiffRef, to deployment.DiffRef) (*deployment.Diff, error)
 	Rules(ctx context.Context, filter *deployment.RuleFilter, first *int, after *string) (*page.Page[*db.Rule], error)
 	Rule(ctx context.Context, name string) (*db.Rule, error)
 	EvaluateRules(ctx context.Context, service *string, version string) ([]*deployment.Evaluation, error)
@@ -973,6 +986,28 @@ func (ec *executionContext) field_Query_deployments_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["before"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_diff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (deployment.DiffRef, error) {
+			return ec.unmarshalNDiffRef2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffRef(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (deployment.DiffRef, error) {
+			return ec.unmarshalNDiffRef2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffRef(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg1
 	return args, nil
 }
 
@@ -2116,6 +2151,190 @@ func (ec *executionContext) fieldContext_CancelDeploymentPayload_deployment(_ co
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Change_path(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_path(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Path, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Change_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, false, false, "String")
+}
+
+func (ec *executionContext) _Change_kind(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v diff.Kind) graphql.Marshaler {
+			return ec.marshalNChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Change_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, false, false, "ChangeKind")
+}
+
+func (ec *executionContext) _Change_category(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_category(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Category, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v diff.Category) graphql.Marshaler {
+			return ec.marshalNChangeCategory2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐCategory(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Change_category(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, false, false, "ChangeCategory")
+}
+
+func (ec *executionContext) _Change_origin(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_origin(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Origin, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v diff.Origin) graphql.Marshaler {
+			return ec.marshalNChangeOrigin2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐOrigin(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Change_origin(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, false, false, "ChangeOrigin")
+}
+
+func (ec *executionContext) _Change_object(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_object(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Object, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Change_object(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, false, false, "String")
+}
+
+func (ec *executionContext) _Change_before(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_before(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Change().Before(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
+			return ec.marshalOJSON2interface(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Change_before(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, true, true, "JSON")
+}
+
+func (ec *executionContext) _Change_after(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_after(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Change().After(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
+			return ec.marshalOJSON2interface(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Change_after(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, true, true, "JSON")
+}
+
+func (ec *executionContext) _Change_masked(ctx context.Context, field graphql.CollectedField, obj *diff.Change) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Change_masked(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Masked, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Change_masked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Change", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _ChangeFailureRate_changes(ctx context.Context, field graphql.CollectedField, obj *deployment.ChangeFailureRate) (ret graphql.Marshaler) {
@@ -4514,6 +4733,38 @@ func (ec *executionContext) fieldContext_Deployment_viewerCan(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Deployment_diff(ctx context.Context, field graphql.CollectedField, obj *db.Deployment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Deployment_diff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Deployment().Diff(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Diff) graphql.Marshaler {
+			return ec.marshalODiff2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiff(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Deployment_diff(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Deployment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Diff(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Deployment_endpoints(ctx context.Context, field graphql.CollectedField, obj *db.Deployment) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5231,6 +5482,217 @@ func (ec *executionContext) _Diagnosis_lastLines(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Diagnosis_lastLines(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Diagnosis", field, false, false, "String")
+}
+
+func (ec *executionContext) _Diff_equal(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_equal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Diff().Equal(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_equal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Diff", field, true, true, "Boolean")
+}
+
+func (ec *executionContext) _Diff_changes(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_changes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []diff.Change) graphql.Marshaler {
+			return ec.marshalNChange2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_changes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Diff",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Change(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Diff_operations(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_operations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Diff().Operations(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
+			return ec.marshalNJSON2interface(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_operations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Diff", field, true, true, "JSON")
+}
+
+func (ec *executionContext) _Diff_reverse(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_reverse(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Diff().Reverse(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
+			return ec.marshalNJSON2interface(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_reverse(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Diff", field, true, true, "JSON")
+}
+
+func (ec *executionContext) _Diff_objects(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_objects(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Objects, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []diff.ObjectText) graphql.Marshaler {
+			return ec.marshalNObjectDiff2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐObjectTextᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_objects(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Diff",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ObjectDiff(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Diff_unified(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_unified(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unified(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_unified(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Diff", field, true, false, "String")
+}
+
+func (ec *executionContext) _Diff_versions(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_versions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Versions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.Version) graphql.Marshaler {
+			return ec.marshalNVersion2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐVersionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_versions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Diff",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Diff_versionsOmitted(ctx context.Context, field graphql.CollectedField, obj *deployment.Diff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Diff_versionsOmitted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersionsOmitted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Diff_versionsOmitted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Diff", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Endpoint_name(ctx context.Context, field graphql.CollectedField, obj *Endpoint) (ret graphql.Marshaler) {
@@ -9454,6 +9916,75 @@ func (ec *executionContext) fieldContext_Mutation_unblockVersion(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _ObjectDiff_object(ctx context.Context, field graphql.CollectedField, obj *diff.ObjectText) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ObjectDiff_object(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Object, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ObjectDiff_object(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ObjectDiff", field, false, false, "String")
+}
+
+func (ec *executionContext) _ObjectDiff_kind(ctx context.Context, field graphql.CollectedField, obj *diff.ObjectText) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ObjectDiff_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v diff.Kind) graphql.Marshaler {
+			return ec.marshalNChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ObjectDiff_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ObjectDiff", field, false, false, "ChangeKind")
+}
+
+func (ec *executionContext) _ObjectDiff_unified(ctx context.Context, field graphql.CollectedField, obj *diff.ObjectText) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ObjectDiff_unified(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unified, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ObjectDiff_unified(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ObjectDiff", field, false, false, "String")
+}
+
 func (ec *executionContext) _Observed_versions(ctx context.Context, field graphql.CollectedField, obj *Observed) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11656,6 +12187,50 @@ func (ec *executionContext) fieldContext_Query_deliveryMetrics(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_deliveryMetrics_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_diff(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_diff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Diff(ctx, fc.Args["from"].(deployment.DiffRef), fc.Args["to"].(deployment.DiffRef))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deployment.Diff) graphql.Marshaler {
+			return ec.marshalNDiff2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiff(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_diff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Diff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_diff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17406,6 +17981,167 @@ func UnmarshalDeploymentFilter(ctx context.Context, raw any) (deployment.Filter,
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDiffPlaceInput(ctx context.Context, obj any) (deployment.DiffPlace, error) {
+	var it deployment.DiffPlace
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"service", "environment"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDiffPlaceInput unmarshals raw into the DiffPlaceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDiffPlaceInput(ctx context.Context, raw any) (deployment.DiffPlace, error) {
+	var out deployment.DiffPlace
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DiffPlaceInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDiffRef(ctx context.Context, obj any) (deployment.DiffRef, error) {
+	var it deployment.DiffRef
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"deployment", "snapshot", "environment", "version"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "deployment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deployment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deployment = data
+		case "snapshot":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("snapshot"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Snapshot = data
+		case "environment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("environment"))
+			data, err := ec.unmarshalODiffPlaceInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffPlace(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Environment = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalODiffVersionInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffVersion(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDiffRef unmarshals raw into the DiffRef input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDiffRef(ctx context.Context, raw any) (deployment.DiffRef, error) {
+	var out deployment.DiffRef
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DiffRef", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDiffVersionInput(ctx context.Context, obj any) (deployment.DiffVersion, error) {
+	var it deployment.DiffVersion
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"service", "version"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "service":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("service"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Service = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDiffVersionInput unmarshals raw into the DiffVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDiffVersionInput(ctx context.Context, raw any) (deployment.DiffVersion, error) {
+	var out deployment.DiffVersion
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DiffVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputEnvironmentFilter(ctx context.Context, obj any) (catalog.EnvironmentFilter, error) {
 	var it catalog.EnvironmentFilter
 	if obj == nil {
@@ -20160,6 +20896,76 @@ func (ec *executionContext) _CancelDeploymentPayload(ctx context.Context, sel as
 	return out
 }
 
+var changeImplementors = []string{"Change"}
+
+func (ec *executionContext) _Change(ctx context.Context, sel ast.SelectionSet, obj *diff.Change) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Change")
+		case "path":
+			out.Values[i] = ec._Change_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._Change_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "category":
+			out.Values[i] = ec._Change_category(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "origin":
+			out.Values[i] = ec._Change_origin(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "object":
+			out.Values[i] = ec._Change_object(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "before":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Change_before(ctx, field, obj)
+				})
+		case "after":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Change_after(ctx, field, obj)
+				})
+		case "masked":
+			out.Values[i] = ec._Change_masked(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var changeFailureRateImplementors = []string{"ChangeFailureRate"}
 
 func (ec *executionContext) _ChangeFailureRate(ctx context.Context, sel ast.SelectionSet, obj *deployment.ChangeFailureRate) graphql.Marshaler {
@@ -20992,6 +21798,12 @@ func (ec *executionContext) _Deployment(ctx context.Context, sel ast.SelectionSe
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Deployment_viewerCan(ctx, field, obj)
 				})
+		case "diff":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Deployment_diff(ctx, field, obj)
+				})
 		case "endpoints":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -21302,6 +22114,77 @@ func (ec *executionContext) _Diagnosis(ctx context.Context, sel ast.SelectionSet
 			out.Values[i] = ec._Diagnosis_lastLines(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var diffImplementors = []string{"Diff"}
+
+func (ec *executionContext) _Diff(ctx context.Context, sel ast.SelectionSet, obj *deployment.Diff) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, diffImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Diff")
+		case "equal":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Diff_equal(ctx, field, obj)
+				})
+		case "changes":
+			out.Values[i] = ec._Diff_changes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "operations":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Diff_operations(ctx, field, obj)
+				})
+		case "reverse":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Diff_reverse(ctx, field, obj)
+				})
+		case "objects":
+			out.Values[i] = ec._Diff_objects(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unified":
+			out.Values[i] = ec._Diff_unified(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "versions":
+			out.Values[i] = ec._Diff_versions(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "versionsOmitted":
+			out.Values[i] = ec._Diff_versionsOmitted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -22802,6 +23685,49 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 	return out
 }
 
+var objectDiffImplementors = []string{"ObjectDiff"}
+
+func (ec *executionContext) _ObjectDiff(ctx context.Context, sel ast.SelectionSet, obj *diff.ObjectText) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, objectDiffImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ObjectDiff")
+		case "object":
+			out.Values[i] = ec._ObjectDiff_object(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._ObjectDiff_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unified":
+			out.Values[i] = ec._ObjectDiff_unified(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var observedImplementors = []string{"Observed"}
 
 func (ec *executionContext) _Observed(ctx context.Context, sel ast.SelectionSet, obj *Observed) graphql.Marshaler {
@@ -23596,6 +24522,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_deliveryMetrics(ctx, field)
+				})
+		case "diff":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_diff(ctx, field)
 				})
 		case "rules":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
@@ -25620,12 +26552,77 @@ func (ec *executionContext) marshalNCancelDeploymentPayload2ᚖgithubᚗcomᚋsh
 	return ec._CancelDeploymentPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNChange2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐChange(ctx context.Context, sel ast.SelectionSet, v diff.Change) graphql.Marshaler {
+	return ec._Change(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNChange2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []diff.Change) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChange2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐChange(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNChangeCategory2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐCategory(ctx context.Context, v any) (diff.Category, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := diff.Category(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNChangeCategory2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐCategory(ctx context.Context, sel ast.SelectionSet, v diff.Category) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ChangeCategory!")
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNChangeFailureRate2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐChangeFailureRate(ctx context.Context, sel ast.SelectionSet, v *deployment.ChangeFailureRate) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ChangeFailureRate!")
 		return graphql.Null
 	}
 	return ec._ChangeFailureRate(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐKind(ctx context.Context, v any) (diff.Kind, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := diff.Kind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNChangeKind2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐKind(ctx context.Context, sel ast.SelectionSet, v diff.Kind) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ChangeKind!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNChangeOrigin2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐOrigin(ctx context.Context, v any) (diff.Origin, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := diff.Origin(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNChangeOrigin2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐOrigin(ctx context.Context, sel ast.SelectionSet, v diff.Origin) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ChangeOrigin!")
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNCheck2ᚕᚖgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚐCheckᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Check) graphql.Marshaler {
@@ -26036,6 +27033,19 @@ func (ec *executionContext) marshalNDiagnosisKind2githubᚗcomᚋshiplogᚋshipl
 		graphql.AddInvalidNullFromMarshaler(ctx, "DiagnosisKind!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNDiff2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiff(ctx context.Context, sel ast.SelectionSet, v *deployment.Diff) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Diff!")
+		return graphql.Null
+	}
+	return ec._Diff(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDiffRef2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffRef(ctx context.Context, v any) (deployment.DiffRef, error) {
+	res, err := ec.unmarshalInputDiffRef(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDrift2githubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋplacementᚐDrift(ctx context.Context, v any) (placement.Drift, error) {
@@ -26576,6 +27586,26 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋi
 		fc.Result = &v[i]
 		return ec.marshalONode2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋcontractᚐNode(ctx, sel, v[i])
 	})
+
+	return ret
+}
+
+func (ec *executionContext) marshalNObjectDiff2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐObjectText(ctx context.Context, sel ast.SelectionSet, v diff.ObjectText) graphql.Marshaler {
+	return ec._ObjectDiff(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNObjectDiff2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐObjectTextᚄ(ctx context.Context, sel ast.SelectionSet, v []diff.ObjectText) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNObjectDiff2githubᚗcomᚋshiplogᚋshiplogᚋinternalᚋspecᚋdiffᚐObjectText(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
 
 	return ret
 }
@@ -27672,6 +28702,29 @@ func (ec *executionContext) marshalODiagnosis2ᚖgithubᚗcomᚋshiplogᚋshiplo
 		return graphql.Null
 	}
 	return ec._Diagnosis(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODiff2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiff(ctx context.Context, sel ast.SelectionSet, v *deployment.Diff) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Diff(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalODiffPlaceInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffPlace(ctx context.Context, v any) (*deployment.DiffPlace, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDiffPlaceInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalODiffVersionInput2ᚖgithubᚗcomᚋshiplogᚋshiplogᚋinternalᚋdeploymentᚐDiffVersion(ctx context.Context, v any) (*deployment.DiffVersion, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDiffVersionInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalODrift2ᚕgithubᚗcomᚋshiplogᚋshiplogᚋentᚋdbᚋplacementᚐDriftᚄ(ctx context.Context, v any) ([]placement.Drift, error) {
