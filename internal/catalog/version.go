@@ -123,6 +123,16 @@ func (in RegisterVersion) check() (candidate, error) {
 	return c, nil
 }
 
+// validateReference accepts what registries do; of the past whatever was
+// written down, since builds were released with images that could not be pulled.
+func (in RegisterVersion) validateReference(field, reference string) error {
+	if value(in.Backfill) && reference != "" {
+		return spec.ValidateLine(field, reference, spec.MaxImageReference)
+	}
+
+	return spec.ValidateImageReference(field, reference)
+}
+
 func (in RegisterVersion) imageSet() (map[string]spec.Image, error) {
 	images := map[string]spec.Image{}
 
@@ -149,7 +159,7 @@ func (in RegisterVersion) imageSet() (map[string]spec.Image, error) {
 
 		err := first(
 			spec.ValidateName(field("name"), name),
-			spec.ValidateImageReference(field("reference"), img.Reference),
+			in.validateReference(field("reference"), img.Reference),
 			optional(img.Digest, func(s string) error { return spec.ValidateImageDigest(field("digest"), s) }),
 		)
 		if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/shiplog/shiplog/internal/fault"
 )
 
-const maxImageReference = 500
+// MaxImageReference bounds the reference of an image, in characters.
+const MaxImageReference = 500
 
 var imageReference = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`)
 
@@ -20,7 +21,7 @@ var wholeReference = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9]
 // ValidateImageReference accepts the reference of an image, of at most 500
 // characters.
 func ValidateImageReference(field, s string) error {
-	if err := ValidateLine(field, s, maxImageReference); err != nil {
+	if err := ValidateLine(field, s, MaxImageReference); err != nil {
 		return err
 	}
 
